@@ -1,0 +1,146 @@
+"""The configuration as frozen values: one class per TOML table, every default in its place.
+
+Two configurations are equal exactly when they mean the same, which is how a reload knows that nothing changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal
+
+from fusiond.config.secret import Secret
+
+Place = Literal["local", "lan", "remote"]
+StrategyName = Literal["single", "race", "vote", "select", "synthesize"]
+KeyKind = Literal["choice", "number", "boolean", "label", "text", "json"]
+
+FORBID_EXTRA = {"extra": "forbid"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerConfig:
+    """`[server]`: addresses, limits and the gate."""
+
+    listen: tuple[str, ...] = ("127.0.0.1:11435", "unix")
+    max_requests: int = 64
+    queue: int = 256
+    drain_seconds: float = 30.0
+    tokens: tuple[Secret, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+    heartbeat_seconds: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OllamaConfig:
+    """A provider with `api = "ollama"`."""
+
+    api: Literal["ollama"]
+    url: str = "http://127.0.0.1:11434"
+    place: Place | None = None
+    parallel: int = 1
+    discover: bool = True
+    keep_alive: str = "5m"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRouterConfig:
+    """A provider with `api = "openrouter"`: always remote, whatever its address."""
+
+    api: Literal["openrouter"]
+    url: str = "https://openrouter.ai/api/v1"
+    api_key: Secret | None = None
+    order: tuple[str, ...] | None = None
+    only: tuple[str, ...] | None = None
+    ignore: tuple[str, ...] | None = None
+    data_collection: Literal["allow", "deny"] | None = None
+    zdr: bool | None = None
+    quantizations: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAIConfig:
+    """A provider with `api = "openai"`: any server that speaks OpenAI's protocol. `parallel` None: no limit."""
+
+    api: Literal["openai"]
+    url: str
+    api_key: Secret | None = None
+    place: Place | None = None
+    parallel: int | None = None
+    discover: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LlamaCppConfig:
+    """A provider with `api = "llamacpp"`: the built-in engine, a child process for each model."""
+
+    api: Literal["llamacpp"]
+    parallel: int = 4
+    threads: int | None = None
+
+
+ProviderConfig = OllamaConfig | OpenRouterConfig | OpenAIConfig | LlamaCppConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """USD per million tokens."""
+
+    input: Decimal
+    output: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberConfig:
+    """`[members.NAME]`. None: told by the provider, or guessed from the model's name."""
+
+    provider: str
+    model: str
+    family: str | None = None
+    size: float | None = None
+    reasoning: bool | None = None
+    context: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    price: Price | None = None
+    skill: float | None = None
+    first_token_seconds: float = 60.0
+    stall_seconds: float = 15.0
+    total_seconds: float = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """A place in a panel: a member, and how many samples it gives. In TOML a bare name or a table."""
+
+    member: str
+    samples: int = 1
+    temperature: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FusionConfig:
+    """`[fusions.NAME]`: a recipe that clients select as a model."""
+
+    strategy: StrategyName = "vote"
+    panel: tuple[Seat, ...] = ()
+    judge: str | None = None
+    writer: str | None = None
+    kind: KeyKind | None = None
+    quorum: int | None = None
+    grace_seconds: float = 5.0
+    deadline_seconds: float = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A whole configuration. `path` is None for the start without a file."""
+
+    path: str | None = None
+    files: tuple[str, ...] = ()
+    server: ServerConfig = ServerConfig()
+    providers: Mapping[str, ProviderConfig] = field(default_factory=dict)
+    members: Mapping[str, MemberConfig] = field(default_factory=dict)
+    fusions: Mapping[str, FusionConfig] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,224 @@
+"""Everything that can go wrong with a request, as one tree.
+
+    FusiondError                     status  code
+    |- BadRequest                    400     invalid_request         the client's: names the field
+    |  |- NotSupported               400     not_supported
+    |  '- ContextExceeded            400     context_length_exceeded
+    |- Unauthorized                  401     invalid_api_key
+    |- OverBudget                    402     budget_exceeded
+    |- Forbidden                     403     forbidden
+    |- UnknownModel                  404     model_not_found
+    |- NotFound                      404     not_found
+    |- TooLarge                      413     request_too_large
+    |- UnsupportedMedia              415     unsupported_media_type
+    |- Busy                          503     overloaded              ours: says when to come back
+    |- Unavailable                   503     no_member_available
+    |- AllFailed                     502/504 all_members_failed      the members': carries every one's reason
+    '- MemberError                   502     (its `reason`)          one member's, a value inside `Failed`
+       |- Unreachable, Rejected, TimedOut, Garbled, Truncated, Empty, ContextTooSmall, Unwilling
+
+An error carries its HTTP status and code; each wire family renders its own envelope from them, and nothing else decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class FusiondError(Exception):
+    """Root of the tree. `param` names the field or the place, `retry_after` counts seconds."""
+
+    status = 500
+    code = "internal_error"
+    type = "server_error"
+
+    def __init__(self, message: str, *, param: str | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.retry_after = retry_after
+
+
+class BadRequest(FusiondError):
+    """The client's request cannot be understood."""
+
+    status = 400
+    code = "invalid_request"
+    type = "invalid_request_error"
+
+
+class NotSupported(BadRequest):
+    """The request is understood, but that part is not built."""
+
+    code = "not_supported"
+
+
+class ContextExceeded(BadRequest):
+    """No member's context can hold the request."""
+
+    code = "context_length_exceeded"
+
+
+class Unauthorized(FusiondError):
+    """No or a wrong token."""
+
+    status = 401
+    code = "invalid_api_key"
+    type = "authentication_error"
+
+
+class OverBudget(FusiondError):
+    """A paid member was asked for by name and may not be paid."""
+
+    status = 402
+    code = "budget_exceeded"
+    type = "insufficient_quota"
+
+
+class Forbidden(FusiondError):
+    """Host, origin or privacy."""
+
+    status = 403
+    code = "forbidden"
+    type = "permission_error"
+
+
+class UnknownModel(FusiondError):
+    """No such model is served."""
+
+    status = 404
+    code = "model_not_found"
+    type = "invalid_request_error"
+
+
+class NotFound(FusiondError):
+    """No such address."""
+
+    status = 404
+    code = "not_found"
+    type = "invalid_request_error"
+
+
+class MethodNotAllowed(NotFound):
+    """The address is right, the method is not."""
+
+    status = 405
+    code = "method_not_allowed"
+
+
+class TooLarge(FusiondError):
+    """The body is larger than a request may be."""
+
+    status = 413
+    code = "request_too_large"
+    type = "invalid_request_error"
+
+
+class UnsupportedMedia(FusiondError):
+    """Not application/json, or compressed."""
+
+    status = 415
+    code = "unsupported_media_type"
+    type = "invalid_request_error"
+
+
+class Busy(FusiondError):
+    """More requests, or more bytes, than the daemon takes at once."""
+
+    status = 503
+    code = "overloaded"
+    type = "overloaded_error"
+
+
+class Unavailable(FusiondError):
+    """Nobody may answer: every member is left out, each for its own reason."""
+
+    status = 503
+    code = "no_member_available"
+    type = "overloaded_error"
+
+
+class MemberError(FusiondError):
+    """One member failed. `reason` is a word for traces and counters; `retryable`: asking again may help."""
+
+    status = 502
+    type = "upstream_error"
+    reason = "failed"
+    retryable = False
+
+    @property
+    def code(self) -> str:  # type: ignore[override]
+        """The reason stands for the code."""
+        return self.reason
+
+
+class Unreachable(MemberError):
+    """No connection, or it broke before the first byte."""
+
+    reason = "unreachable"
+    retryable = True
+
+
+class Rejected(MemberError):
+    """The provider answered with an error; `upstream_status` is its HTTP status (None: in the stream)."""
+
+    reason = "rejected"
+
+    def __init__(self, message: str, *, upstream_status: int | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.upstream_status = upstream_status
+        self.retryable = upstream_status is not None and (upstream_status == 429 or upstream_status >= 500)
+
+
+class TimedOut(MemberError):
+    """A deadline passed: first token, stall or total."""
+
+    status = 504
+    reason = "timed_out"
+    retryable = True
+
+
+class Garbled(MemberError):
+    """What came is not what the provider's protocol says."""
+
+    reason = "garbled"
+
+
+class Truncated(MemberError):
+    """The stream stopped without its end mark."""
+
+    reason = "truncated"
+    retryable = True
+
+
+class Empty(MemberError):
+    """The stream ended well, and said nothing."""
+
+    reason = "empty"
+
+
+class ContextTooSmall(MemberError):
+    """The member's context cannot hold the request."""
+
+    reason = "context"
+
+
+class Unwilling(MemberError):
+    """The member may not be asked: unavailable, unpaid, forbidden."""
+
+    reason = "unavailable"
+
+
+class AllFailed(FusiondError):
+    """Nobody answered. `failures` maps each member to its error."""
+
+    status = 502
+    code = "all_members_failed"
+    type = "upstream_error"
+
+    def __init__(self, failures: Mapping[str, MemberError]) -> None:
+        reasons = "; ".join(f"{name}: {error.reason}: {error.message}" for name, error in failures.items())
+        super().__init__(f"no member answered ({reasons})" if reasons else "no member answered")
+        self.failures = dict(failures)
+        if failures and all(isinstance(error, TimedOut) for error in failures.values()):
+            self.status = 504

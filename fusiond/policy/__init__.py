@@ -1,0 +1,1 @@
+"""Decisions as arithmetic: pure functions over values, with the clock passed in."""
