@@ -1,0 +1,84 @@
+"""A file's path in, a `Config` out: read, lay the files over each other, decode, check. All that is wrong is reported at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from fusiond.config.errors import ConfigError, ConfigErrors, Fault
+from fusiond.config.pending import take_out
+from fusiond.config.rules import Names, broken
+from fusiond.config.source import Table, read
+from fusiond.config.tables import decode
+from fusiond.config.tree import Config, FusionConfig, MemberConfig, Seat
+from fusiond.places import configuration_directory
+
+SYSTEM = Path("/etc/fusiond/config.toml")
+
+
+def locate(cli_path: Path | None) -> Path | None:
+    """The configuration's file: the command line's, `$FUSIOND_CONFIG`, the user's own, the system's; None where there is none of them.
+
+    Raises ConfigErrors where the first two name a file that is not there.
+    """
+    named = cli_path or os.environ.get("FUSIOND_CONFIG")
+    if named:
+        return _present(Path(named).absolute())
+    # A dangling link is a file that somebody wanted: loading it says what is wrong, passing over it would not.
+    return next((path for path in candidates() if os.path.lexists(path)), None)
+
+
+def candidates() -> tuple[Path, ...]:
+    """Where a configuration is looked for when nothing names one, the first found wins."""
+    return (configuration_directory() / "config.toml", SYSTEM)
+
+
+def load(path: Path) -> Config:
+    """The configuration at *path*. Raises ConfigErrors with every error of every file.
+
+    Without `[fusions]` all members together are the panel of a fusion `default` that votes.
+    """
+    path = path.absolute()
+    try:
+        sources = read(path)
+    except FileNotFoundError:
+        raise _absent(path) from None
+    table = sources.merged()
+    faults = take_out(table)
+    config = decode(table, faults)
+    faults += [fault for fault in broken(config, _names(table)) if not _known(fault, faults)]
+    if faults:
+        raise ConfigErrors(sources.errors(faults), sources.files)
+    return replace(config, path=str(path), files=sources.files, fusions=config.fusions or _default(config.members))
+
+
+def _default(members: Mapping[str, MemberConfig]) -> dict[str, FusionConfig]:
+    return {"default": FusionConfig(panel=tuple(Seat(member=name) for name in members))} if members else {}
+
+
+def _names(table: Table) -> Names:
+    providers, members, fusions, aliases = (
+        named if isinstance(named := table.get(key), dict) else {} for key in ("providers", "members", "fusions", "aliases")
+    )
+    # The fusion that `load` makes of all members can be named, too.
+    return Names(providers=providers, members=members, fusions=fusions or {"default": None}, aliases=aliases)
+
+
+def _known(fault: Fault, faults: Sequence[Fault]) -> bool:
+    """Whether one of *faults* is about the same value, or one inside or around it: what follows from a mistake is no mistake of its own.
+
+    A name (`members.NAME`) is judged apart from what its table says.
+    """
+    return len(fault.path) > 2 and any(all(a == b for a, b in zip(fault.path, other.path, strict=False)) for other in faults)
+
+
+def _present(path: Path) -> Path:
+    if not os.path.lexists(path):
+        raise _absent(path)
+    return path
+
+
+def _absent(path: Path) -> ConfigErrors:
+    return ConfigErrors([ConfigError(file=str(path), reason=f"there is no such file: {path}")])

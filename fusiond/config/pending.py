@@ -1,0 +1,41 @@
+"""What the configuration will have and has not yet: asking for it is an error of its own, never a key that is read and ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fusiond.config.errors import Fault, Key
+from fusiond.config.source import Table
+
+KEYS: tuple[tuple[str, ...], ...] = (
+    *((table,) for table in ("routes", "budget", "privacy", "offline", "local", "code", "idle", "records")),
+    ("server", "allow_adhoc"),
+    *(("fusions", "*", key) for key in ("escalate", "thrift", "spend", "calibrate", "accept", "rounds", "privacy", "max_cost_usd")),
+)
+STRATEGIES = ("refine", "cascade", "adaptive")
+
+
+def take_out(table: Table) -> list[Fault]:
+    """Remove from *table* what is not supported yet, and say so."""
+    faults = []
+    for way in (*KEYS, ("fusions", "*", "strategy")):
+        for path, holder in _holders(table, way):
+            if way[-1] != "strategy":
+                faults.append(Fault(path=path, reason="not supported yet"))
+                del holder[way[-1]]
+            elif holder["strategy"] in STRATEGIES:
+                faults.append(Fault(path=path, reason=f"'{holder['strategy']}' is not supported yet"))
+                del holder["strategy"]
+    return faults
+
+
+def _holders(table: object, way: tuple[str, ...], done: tuple[Key, ...] = ()) -> Iterator[tuple[tuple[Key, ...], Table]]:
+    """Every table that has the last key of *way* (`*`: any key), with that key's path."""
+    if not isinstance(table, dict):
+        return
+    first, *rest = way
+    if not rest and first in table:
+        yield (*done, first), table
+    for key in list(table) if first == "*" else [first]:
+        if rest:
+            yield from _holders(table.get(key), tuple(rest), (*done, key))

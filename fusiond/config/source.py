@@ -1,0 +1,171 @@
+"""The files of a configuration: the main one and those it includes, read, and laid over each other key by key."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, time
+from pathlib import Path
+from typing import Any
+
+from fusiond.config.errors import ConfigError, ConfigErrors, Fault, Key, dotted
+from fusiond.config.lines import lines
+
+SIZE_LIMIT = 4 * 1024 * 1024
+"""Bytes. A configuration is written by hand; what is larger is another file."""
+
+DEPTH_LIMIT = 32
+"""Tables and arrays inside each other."""
+
+Table = dict[str, Any]
+
+_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One file as it was read."""
+
+    path: Path
+    text: str
+    table: Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """The files that are there, each lying over the ones after it: the main file, then the included from the last to the first.
+
+    `files` names the absent ones too, the main file first.
+    """
+
+    read: tuple[Source, ...]
+    files: tuple[str, ...]
+
+    def merged(self) -> Table:
+        """One table of all files, without the list of the includes."""
+        table: Table = {}
+        for source in reversed(self.read):
+            table = _laid_over(table, source.table)
+        table.pop("include", None)
+        return table
+
+    def errors(self, faults: Sequence[Fault]) -> list[ConfigError]:
+        """Each fault with the file and the line that it comes from, in the order of the files."""
+        known = [(str(source.path), lines(source.text)) for source in self.read]
+        errors = [_placed(fault, known) for fault in faults]
+        return sorted(errors, key=lambda error: (self.files.index(error.file), error.line or 0))
+
+
+def read(path: Path) -> Sources:
+    """The file at *path* (absolute) and its includes. Raises ConfigErrors with what is wrong with any of them as a file."""
+    main = _read_file(path)
+    included = _included(main)
+    files = tuple(dict.fromkeys(map(str, (path, *included))))
+    sources: list[Source] = []
+    errors: list[ConfigError] = []
+    for file in reversed(included):
+        try:
+            sources.append(_without_include(_read_file(file)))
+        except FileNotFoundError:
+            continue  # until it appears
+        except ConfigErrors as wrong:
+            errors += wrong.errors
+    if errors:
+        raise ConfigErrors(errors, files)
+    return Sources(read=(main, *sources), files=files)
+
+
+def _read_file(path: Path) -> Source:
+    """One file. Raises FileNotFoundError where it is absent, ConfigErrors where it is no TOML."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(SIZE_LIMIT + 1)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise _unusable(path, f"cannot be read: {error.strerror}") from None
+    if len(data) > SIZE_LIMIT:
+        raise _unusable(path, f"is larger than {SIZE_LIMIT // 1024 // 1024} MiB: not a configuration")
+    text = _decoded(path, data)
+    table = _parsed(path, text)
+    source = Source(path=path, text=text, table=table)
+    if unfit := list(_unfit(table)):
+        raise ConfigErrors([_placed(fault, [(str(path), lines(text))]) for fault in unfit])
+    return source
+
+
+def _decoded(path: Path, data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise _unusable(path, "is not UTF-8 text", line=data.count(b"\n", 0, error.start) + 1) from None
+
+
+def _parsed(path: Path, text: str) -> Table:
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise _unusable(path, "is nested too deeply") from None
+    except ValueError as error:  # beside TOMLDecodeError, Python's own limit on the digits of a number
+        place = _PLACE.search(str(error))
+        line, column = place.groups() if place else (None, None)
+        last = text.count("\n") + 1 if place and not line else None
+        reason = f"is not valid TOML: {_PLACE.sub('', str(error))}"
+        raise _unusable(path, reason, line=int(line) if line else last, column=int(column) if column else None) from None
+
+
+def _unusable(path: Path, reason: str, *, line: int | None = None, column: int | None = None) -> ConfigErrors:
+    return ConfigErrors([ConfigError(file=str(path), line=line, column=column, reason=reason)])
+
+
+def _unfit(table: Table) -> Iterator[Fault]:
+    """What TOML allows and no key of ours can be: dates, and depth without end."""
+    rest: list[tuple[tuple[Key, ...], Any]] = [((), table)]
+    while rest:
+        path, value = rest.pop()
+        if len(path) > DEPTH_LIMIT:
+            yield Fault(path=path[:2], reason="is nested too deeply")
+        elif isinstance(value, dict):
+            rest += [((*path, key), inner) for key, inner in value.items()]
+        elif isinstance(value, list):
+            rest += [((*path, index), inner) for index, inner in enumerate(value)]
+        elif isinstance(value, date | time):
+            yield Fault(path=path, reason="is a date or a time; if a string is meant, put it in quotation marks")
+
+
+def _included(main: Source) -> list[Path]:
+    names = main.table.get("include", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) and name and "\0" not in name for name in names):
+        raise _misplaced(main, "must be an array of file names")
+    return [main.path.parent / name for name in names]
+
+
+def _without_include(source: Source) -> Source:
+    if "include" in source.table:
+        raise _misplaced(source, "an included file cannot include others: name them in the main file")
+    return source
+
+
+def _misplaced(source: Source, reason: str) -> ConfigErrors:
+    return ConfigErrors([_placed(Fault(path=("include",), reason=reason), [(str(source.path), lines(source.text))])])
+
+
+def _laid_over(below: Table, above: Table) -> Table:
+    """Tables are merged key by key; any other value of *above* replaces the one below."""
+    both = {key: _laid_over(below[key], value) for key, value in above.items() if isinstance(value, dict) and isinstance(below.get(key), dict)}
+    return {**below, **above, **both}
+
+
+def _placed(fault: Fault, known: Sequence[tuple[str, Mapping[tuple[Key, ...], int]]]) -> ConfigError:
+    """The line of the fault's path, or of the nearest table around it, in the first file that has one."""
+    for length in range(len(fault.path), 0, -1):
+        for file, places in known:
+            if line := places.get(fault.path[:length]):
+                return _error(fault, file, line)
+    return _error(fault, known[0][0], None)
+
+
+def _error(fault: Fault, file: str, line: int | None) -> ConfigError:
+    return ConfigError(file=file, line=line, path=dotted(fault.path), reason=fault.reason, suggestion=fault.suggestion)
