@@ -81,9 +81,9 @@ class OfferedFunction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferedTool:
-    """A tool that the client offers."""
+    """A tool that the client offers; without a `type` it is a function."""
 
-    type: Str = "function"
+    type: Str | None = None
     function: OfferedFunction | None = None
 
 
@@ -98,7 +98,7 @@ class NamedFunction:
 class Choice:
     """`tool_choice`; a bare string is its `type`."""
 
-    type: Str = "function"
+    type: Str | None = None
     function: NamedFunction | None = None
 
 
@@ -106,7 +106,7 @@ class Choice:
 class NamedSchema:
     """`json_schema` of a response format."""
 
-    name: Word = "answer"
+    name: Word | None = None
     schema: Object
     strict: Bool | None = None
 

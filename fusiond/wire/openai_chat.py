@@ -143,7 +143,7 @@ def _call(path: str, call: AssistantCall) -> FunctionCall:
 
 
 def _tool(path: str, tool: OfferedTool) -> Tool:
-    if tool.type != "function":
+    if tool.type not in (None, "function"):
         raise _unsupported(f"{path}.type", "only tools of the type function are supported")
     function = required(f"{path}.function", tool.function)
     return Tool(name=function.name, description=function.description, parameters=function.parameters, strict=function.strict)
@@ -157,7 +157,7 @@ def _tool_choice(choice: Choice, tools: tuple[Tool, ...]) -> ToolChoice:
             if not tools:
                 raise wrong("tool_choice", "needs tools to choose from")
             return ToolChoice(mode="required")
-        case "function":
+        case "function" | None:
             name = required("tool_choice.function", choice.function).name
             if all(tool.name != name for tool in tools):
                 raise wrong("tool_choice.function.name", "must be the name of one of the tools")
@@ -177,7 +177,7 @@ def _format(wanted: ResponseFormat) -> Format | None:
             return Format(kind="json_schema", schema=wanted.schema)
         case "json_schema":
             named = required("response_format.json_schema", wanted.json_schema)
-            return Format(kind="json_schema", schema=named.schema, name=named.name, strict=named.strict)
+            return Format(kind="json_schema", schema=named.schema, name=named.name or "answer", strict=named.strict)
     raise wrong("response_format.type", "must be one of text, json_object, json_schema")
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
@@ -253,16 +255,17 @@ UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow]
 PATH = re.compile(r"[a-z_]+(\[\d+\]|\.[a-z_]+)*")
 
 
-def heard(body: bytes) -> None:
-    """A body is understood, or refused with a path or with words on the body; any other exception is a mistake of ours."""
+def heard(body: bytes) -> str | None:
+    """A body is understood, or refused with a path (which is returned) or with words on the body; any other exception is a mistake of ours."""
     try:
         decode(body, "r1")
     except BadRequest as refused:
         error = refused
     else:
-        return
+        return None
     assert error.message.startswith(error.param or "the body ")
     assert error.param is None or PATH.match(error.param)
+    return error.param
 
 
 @UNHURRIED
@@ -279,8 +282,44 @@ def test_any_fields(extra: dict[str, Any]) -> None:
     heard(json.dumps({"model": "fusion", "messages": [HELLO]} | extra).encode())
 
 
+RICH: dict[str, Any] = {
+    "model": "fusion",
+    "messages": [
+        {"role": "developer", "content": [{"type": "text", "text": "a"}]},
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://a/b", "detail": "low"}}]},
+        {"role": "assistant", "content": "b", "tool_calls": [CALL]},
+        {"role": "tool", "tool_call_id": "c1", "name": "weather", "content": "c"},
+    ],
+    "tools": [{"type": "function", "function": {"name": "weather", "description": "d", "parameters": {}, "strict": True}}],
+    "tool_choice": {"type": "function", "function": {"name": "weather"}},
+    "response_format": {"type": "json_schema", "json_schema": {"name": "e", "schema": {"type": "object"}, "strict": True}},
+    "stop": ["f"],
+    "stream_options": {"include_usage": True},
+    "fusion": {"strategy": "vote", "panel": ["g"], "judge": "h", "writer": "i", "trace": True, "progress": True},
+}
+
+
+def places(value: Any, *path: str | int) -> Iterator[tuple[str | int, ...]]:
+    """The way to everything inside a JSON value."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, held in inner:
+        yield (*path, step)
+        yield from places(held, *path, step)
+
+
+def test_the_rich_body_is_right() -> None:
+    """What is spoilt below is right before."""
+    assert len(decode(json.dumps(RICH).encode(), "r1").messages) == 4
+
+
 @UNHURRIED
-@given(st.lists(st.dictionaries(NAMES, JSON) | JSON, min_size=1, max_size=3))
-def test_any_messages(messages: list[Any]) -> None:
-    """Nor do any messages."""
-    heard(json.dumps({"model": "fusion", "messages": messages}).encode())
+@given(st.sampled_from(sorted(places(RICH), key=str)), JSON)
+def test_one_spoilt_place(place: tuple[str | int, ...], found: Any) -> None:
+    """Something else in any one place is understood, or refused by a path in the same field; only the tool choice depends on another."""
+    spoilt = copy.deepcopy(RICH)
+    holder: Any = spoilt
+    for step in place[:-1]:
+        holder = holder[step]
+    holder[place[-1]] = found
+    path = heard(json.dumps(spoilt).encode())
+    assert path is None or path.startswith((str(place[0]), "tool_choice"))
