@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
-from fusiond.catalog import Place
+from fusiond.config.tree import Place
 from fusiond.events import Usage
 
 Status = Literal["answered", "abstained", "failed", "timed_out", "cancelled", "skipped"]
@@ -45,8 +45,11 @@ class Totals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A finished request. `prompt_tokens` and `completion_tokens` describe the client's prompt and the delivered answer; `estimated`: the
-    member did not count them, so they are a quarter of the bytes."""
+    """A finished request.
+
+    `prompt_tokens` and `completion_tokens` describe the client's prompt and the delivered answer; `estimated`: the member did not count them, so
+    they are a quarter of the bytes.
+    """
 
     strategy: str
     decision: Decision | None = None
