@@ -6,6 +6,7 @@ No error repeats a value from the file: a key written in the wrong place must no
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ class ConfigErrors(Exception):
 
 def dotted(path: Sequence[Key]) -> str:
     """A path as a reader would write it: `fusions.default.panel[1].samples`, `members."qwen3:8b".model`."""
-    steps = (f"[{key}]" if isinstance(key, int) else "." + (key if _BARE.fullmatch(key) else f'"{key}"') for key in path)
+    steps = (f"[{key}]" if isinstance(key, int) else "." + (key if _BARE.fullmatch(key) else json.dumps(key, ensure_ascii=False)) for key in path)
     return "".join(steps).removeprefix(".")
 
 

@@ -61,7 +61,7 @@ def broken(config: Config, names: Names) -> Faults:
     yield from _addresses(config.server)
     for name, member in config.members.items():
         if member.provider not in names.providers:
-            yield _unknown(("members", name, "provider"), f"there is no provider '{member.provider}'", member.provider, names.providers)
+            yield _unknown(("members", name, "provider"), f"there is no provider {member.provider!r}", member.provider, names.providers)
     for name, fusion in config.fusions.items():
         yield from _fusion(("fusions", name), fusion, config, names)
     for name, target in config.aliases.items():
@@ -173,7 +173,7 @@ def _fusion(path: Path, fusion: FusionConfig, config: Config, names: Names) -> F
         yield from _reference((*path, "panel", index), seat.member, config, names, all_of=True)
     for name, count in Counter(seat.member for seat in fusion.panel).items():
         if count > 1:
-            yield Fault(path=(*path, "panel"), reason=f"names '{name}' more than once: give it several samples")
+            yield Fault(path=(*path, "panel"), reason=f"names {name!r} more than once: give it several samples")
     for key, one in (("judge", fusion.judge), ("writer", fusion.writer)):
         if one:
             yield from _reference((*path, key), one, config, names, all_of=False)
@@ -192,11 +192,11 @@ def _reference(path: Path, name: str, config: Config, names: Names, *, all_of: b
         return
     provider, slash, model = name.partition("/")
     if not slash or provider not in names.providers or not model:
-        yield _unknown(path, f"there is no member '{name}'", name, names.members)
+        yield _unknown(path, f"there is no member {name!r}", name, names.members)
     elif model == "*" and not all_of:
-        yield Fault(path=path, reason=f"must be one member, and '{name}' stands for several")
+        yield Fault(path=path, reason=f"must be one member, and {name!r} stands for several")
     elif provider in config.providers and not discovers(config, provider):
-        yield Fault(path=path, reason=f"provider '{provider}' does not discover its models: '{name}' must be a member")
+        yield Fault(path=path, reason=f"provider {provider!r} does not discover its models: {name!r} must be a member")
 
 
 def discovers(config: Config, provider: str) -> bool:
@@ -214,9 +214,9 @@ def _alias(name: str, target: str, config: Config, names: Names) -> Faults:
         yield Fault(path=("aliases", name), reason="this name is taken by a member")
     fusions = {f"fusion/{fusion}" for fusion in names.fusions} | ({"fusion", "openrouter/fusion"} if "default" in names.fusions else set())
     if target in names.aliases:
-        yield Fault(path=("aliases", name), reason=f"'{target}' is an alias itself: name what it stands for")
+        yield Fault(path=("aliases", name), reason=f"{target!r} is an alias itself: name what it stands for")
     elif target not in fusions and not _discovered(target, config) and target not in names.members:
-        yield _unknown(("aliases", name), f"there is no model '{target}'", target, {*names.members, *fusions})
+        yield _unknown(("aliases", name), f"there is no model {target!r}", target, {*names.members, *fusions})
 
 
 def _discovered(name: str, config: Config) -> bool:

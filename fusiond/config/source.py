@@ -21,6 +21,9 @@ DEPTH_LIMIT = 32
 
 Table = dict[str, Any]
 
+_ENDLESS_KEY = re.compile(r"^[ \t\[]*(?:[^\s.=#]+[ \t]*\.[ \t]*){64}", re.MULTILINE)
+"""The time and memory that the parser takes for a dotted key grow with the square of its length."""
+
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -104,16 +107,20 @@ def _decoded(path: Path, data: bytes) -> str:
 
 
 def _parsed(path: Path, text: str) -> Table:
+    if deep := _ENDLESS_KEY.search(text):
+        raise _unusable(path, "is nested too deeply", line=text.count("\n", 0, deep.start()) + 1)
     try:
         return tomllib.loads(text)
     except RecursionError:
         raise _unusable(path, "is nested too deeply") from None
-    except ValueError as error:  # beside TOMLDecodeError, Python's own limit on the digits of a number
+    except tomllib.TOMLDecodeError as error:
         place = _PLACE.search(str(error))
         line, column = place.groups() if place else (None, None)
         last = text.count("\n") + 1 if place and not line else None
         reason = f"is not valid TOML: {_PLACE.sub('', str(error))}"
         raise _unusable(path, reason, line=int(line) if line else last, column=int(column) if column else None) from None
+    except ValueError:
+        raise _unusable(path, "holds a number with too many digits") from None
 
 
 def _unusable(path: Path, reason: str, *, line: int | None = None, column: int | None = None) -> ConfigErrors:

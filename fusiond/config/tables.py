@@ -52,7 +52,6 @@ WANTED = {
     "dataclass_type": "a table",
     "dict_type": "a table",
     "mapping_type": "a table",
-    "finite_number": "a finite number",
 }
 
 
@@ -152,6 +151,8 @@ def _fault(kind: type[Any], path: Path, error: ErrorDetails) -> Fault:
             return Fault(path=where, reason='must say where the secret is: { env = "NAME" }, { file = "/path" } or { credential = "name" }')
         case kind_of if kind_of in WANTED:
             return Fault(path=where, reason=f"must be {WANTED[kind_of]}, not {_kind(error['input'])}")
+        case "finite_number":
+            return Fault(path=where, reason="must be a finite number")
     return Fault(path=where, reason=error["msg"][:1].lower() + error["msg"][1:])
 
 

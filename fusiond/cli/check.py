@@ -1,0 +1,85 @@
+"""`fusiond check`: what a configuration means, or everything that is wrong with it. Nobody is asked: what providers would tell is left open."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TextIO
+
+from fusiond.catalog import Catalog
+from fusiond.config import Config, ConfigErrors, FusionConfig, Seat, candidates, load, locate
+from fusiond.resolve import resolve
+
+
+def check(config: Path | None, as_json: bool) -> int:
+    """Print what the configuration at *config* (None: the one in its usual place) serves; 0, or 78 with every error on stderr."""
+    try:
+        path = locate(config)
+        found = load(path) if path else Config()
+    except ConfigErrors as wrong:
+        if as_json:
+            _say(sys.stdout, json.dumps({"valid": False, "errors": [asdict(error) for error in wrong.errors]}, indent=2))
+        _say(sys.stderr, str(wrong))
+        return os.EX_CONFIG
+    catalog = resolve(found, {}, memory=0)
+    _say(sys.stdout, json.dumps(_facts(found, catalog), indent=2) if as_json else "\n".join(_lines(found, catalog)))
+    return os.EX_OK
+
+
+def _facts(config: Config, catalog: Catalog) -> dict[str, Any]:
+    return {
+        "valid": True,
+        "path": config.path,
+        "files": config.files,
+        "members": {name: {"provider": member.provider, "model": member.model, "place": member.place} for name, member in catalog.members.items()},
+        "fusions": {
+            name: {"strategy": fusion.strategy, "panel": [asdict(seat) for seat in fusion.panel], "judge": fusion.judge, "writer": fusion.writer}
+            for name, fusion in config.fusions.items()
+        },
+        "aliases": config.aliases,
+    }
+
+
+def _lines(config: Config, catalog: Catalog) -> Iterable[str]:
+    if config.path is None:
+        looked = " or ".join(map(str, candidates()))
+        yield f"There is no configuration ({looked}): the daemon starts on what it discovers."
+        return
+    yield f"{config.path} is valid."
+    yield from _table("Members", [(name, member.provider, member.model, member.place) for name, member in catalog.members.items()])
+    yield from _table("Fusions", [_recipe(name, fusion) for name, fusion in config.fusions.items()])
+    yield from _table("Aliases", [(name, "is", target) for name, target in config.aliases.items()])
+    if not config.fusions:
+        yield "There are no members: the fusion of this configuration is made of what its providers have."
+    if any(seat.member.endswith("/*") for fusion in config.fusions.values() for seat in fusion.panel):
+        yield "PROVIDER/* is every model that can chat, as the provider tells when the daemon runs."
+
+
+def _table(title: str, rows: Sequence[Sequence[str]]) -> Iterable[str]:
+    """A title and rows in columns; nothing where there are no rows."""
+    if rows:
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        yield f"{title}:"
+        for row in rows:
+            yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _recipe(name: str, fusion: FusionConfig) -> tuple[str, ...]:
+    return f"fusion/{name}", fusion.strategy, ", ".join(map(_seat, fusion.panel)), _roles(fusion.judge, fusion.writer)
+
+
+def _seat(seat: Seat) -> str:
+    return f"{seat.member} x{seat.samples}" if seat.samples > 1 else seat.member
+
+
+def _roles(judge: str | None, writer: str | None) -> str:
+    return ", ".join(f"{role} {name}" for role, name in (("judge", judge), ("writer", writer)) if name)
+
+
+def _say(stream: TextIO, text: str) -> None:
+    # A path need not be text; a question mark in it is better than no answer.
+    stream.write(text.encode(errors="replace").decode() + "\n")
