@@ -1,0 +1,193 @@
+"""Numbers, exactly: a reply's number as a Fraction, written in lowest terms.
+
+A comma is a decimal comma only where it cannot part thousands; a reply that names several numbers without saying which one
+is the answer has no key.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from fractions import Fraction
+
+from fusiond.keys.latex import unlatex
+from fusiond.keys.reading import Reading, plain
+from fusiond.keys.refusal import refuses
+
+_LONGEST = 400
+"""Digits, and size of an exponent, beyond which a number is not worth reading."""
+
+_GROUPED = (
+    r"\d{1,3}(?:,\d{3}){1,40}(?!\d|,\d)|\d{1,2}(?:,\d{2}){1,20},\d{3}(?!\d|,\d)|\d{1,3}(?:[ '’_\u00a0\u202f\u2009]\d{3}){1,40}(?!\d|[ ,']\d)"
+)
+_POINTED = r"\d{1,3}(?:\.\d{3}){2,40}(?:,\d{1,40})?(?!\d|[.,]\d)|\d{1,3}\.\d{3},\d{1,40}(?!\d|[.,]\d)"
+_COMMA = r"\d{1,40},(?:\d{1,2}|\d{4,40})(?!\d|,\d)"
+_PLAIN = r"(?:" + _GROUPED + r"|\d{1,400})(?:\.\d{1,400})?|\.\d{1,400}"
+_UNSIGNED = rf"(?:{_POINTED}|{_COMMA}|{_PLAIN})"
+_SIGN = r"[-+][ ]?"
+_CURRENCY = r"(?:(?:US|A|C|CA|NZ|HK)?\$|€|£|¥|₹|₽|₩|(?:USD|EUR|GBP|CHF|Rs\.?|INR|RMB|CNY|JPY)[ ]?)"
+_POWER = r"(?:[eE][-+]?\d{1,4}|[ ]?[x*×·⋅][ ]?10[ ]?(?:\^|\*\*)[ ]?[({]?(?P<power>[-+]?\d{1,4})[)}]?)"
+_QUANTITY = re.compile(
+    rf"""(?P<sign>{_SIGN})?(?P<money>{_CURRENCY}\ ?)?(?P<inner>{_SIGN})?
+         (?:(?P<hex>0x[0-9a-f]{{1,400}})
+          |(?:(?P<whole>\d{{1,40}})\ (?:and\ )?)?(?P<top>\d{{1,40}})\ ?/\ ?(?P<bottom>\d{{1,40}})(?!\ ?/|\d)
+          |(?P<number>{_UNSIGNED})(?P<exponent>{_POWER})?(?P<scale>\ ?(?:thousand|million|billion|trillion|mn|bn|k|M)\b)?)""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_SCALES = {"thousand": 10**3, "k": 10**3, "million": 10**6, "mn": 10**6, "m": 10**6, "billion": 10**9, "bn": 10**9, "trillion": 10**12}
+_BEFORE = re.compile(
+    r"(?:(?:approximately|approx\.?|about|around|roughly|exactly|only|just|nearly|almost|a total of|at (?:least|most)|up to|equal to|ca\.?|etwa|≈|~|±|"
+    r"[a-z]\w{0,12} ?(?:\([^()]{0,20}\))? ?=|[:=]) ?){0,3}",
+    re.IGNORECASE,
+)
+_UNIT = re.compile(r"(?: |-|(?=[^\w\s]))?(?:[^\W\d_]|[ %°‰²³/.'’\"()²^·*€$£¥₹-]|(?<=\^)[-\d]|(?<=[a-z])[23](?!\d)){0,60}", re.IGNORECASE)
+_COPULA = re.compile(r"(?:=|≈|\b(?:is|are|was|were|be|equals?|has|have|had|gets?|makes?|costs?|needs?|earns?|pays?|takes?|ist|sind|est|es|total(?:s|ing)?)\b)", re.IGNORECASE)
+_CLAUSE = re.compile(r"[.!?](?:\s|$)|[;\n(]|, (?=[^\W\d])|\b(?:because|since|which|so|meaning|if|but|not|per)\b", re.IGNORECASE)
+_BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*")
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
+_RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]{1,9}")
+_VULGAR = re.compile(r"(?<=\d)(?=[¼½¾⅐-⅞])")
+_FRACTION = re.compile(r"\\frac ?\{? ?(-?\d{1,400}) ?\}? ?\{? ?(-?\d{1,400}) ?\}?")
+_CLOCK = re.compile(r"\d:\d\d")
+
+_SMALL = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
+_TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
+_WORDS = {word: value for value, word in enumerate(_SMALL)} | _TENS | {
+    f"{tens}{dash}{_SMALL[ones]}": value + ones for tens, value in _TENS.items() for ones in range(1, 10) for dash in ("-", " ")
+}
+_SPELT = re.compile(r"(?:minus |negative )?([a-z]+(?:[- ](?:one|two|three|four|five|six|seven|eight|nine)\b)?)", re.IGNORECASE)
+
+
+def key(reading: Reading) -> str | None:
+    """The number that a reply gives, or None."""
+    if reading.marked is not None:
+        return None if refuses(plain(reading.marked)) else _shown(one(_tidy(reading.marked)))
+    for region in reversed(reading.stated):
+        if refuses(region):
+            return None
+        if (value := one(_tidy(region))) is not None:
+            return str(value)
+    if refuses(reading.last) or refuses(reading.whole):
+        return None
+    return _shown(_closing(reading))
+
+
+def value(text: str) -> Fraction | None:
+    """The number that all of `text` is, with nothing beside it but a sign, currency, percent or degrees."""
+    tidy = _tidy(text).strip(" .")
+    match = _QUANTITY.match(tidy)
+    if match is None or tidy[match.end():].strip(" %°€$£") or _CLOCK.search(tidy):
+        return None
+    return _fraction(match)
+
+
+def one(tidy: str) -> Fraction | None:
+    """The one number that a region gives: at its head, with a unit, or the result of the equation it holds."""
+    if "=" in tidy and (after := tidy.rpartition("=")[2].strip()) and (result := _head(after)) is not None:
+        return result
+    if (head := _head(tidy)) is not None:
+        return head
+    clause = _CLAUSE.split(tidy, maxsplit=1)[0]
+    return _only(clause) if clause.strip() else None
+
+
+def _shown(number: Fraction | None) -> str | None:
+    return None if number is None else str(number)
+
+
+def _tidy(text: str) -> str:
+    """One way to write what has several: LaTeX, superscripts, vulgar fractions, minus signs, widths, blanks."""
+    text = _RAISED.sub(lambda raised: "^" + raised[0].translate(_SUPERSCRIPTS), _VULGAR.sub(" ", text[:4_000]))
+    text = _FRACTION.sub(r" \1/\2", unlatex(plain(text)))
+    text = unicodedata.normalize("NFKC", text.replace("\u2212", "-").replace("–", "-").replace("\u2044", "/"))
+    text = text.replace("\u2212", "-").replace("\u2044", "/").replace("^circ", "°").replace("−", "-")
+    return " ".join(text.split()).strip("\"'“”‘’ ")
+
+
+def _head(text: str) -> Fraction | None:
+    """The number at the head of a region, if nothing but a unit and an aside stand between it and the clause's end."""
+    start = _BEFORE.match(text)
+    match = _QUANTITY.match(text, start.end() if start else 0)
+    if match is None:
+        return _spelt(text)
+    unit = _UNIT.match(text, match.end())
+    rest = text[unit.end() if unit else match.end():]
+    tail = text[match.end():]
+    clause = _CLAUSE.split(tail, maxsplit=1)[0]
+    if rest.strip() and any(sign.isdigit() for sign in clause) or _CLOCK.match(text[match.start():]) or _runs_on(tail):
+        return None
+    return _fraction(match)
+
+
+def _runs_on(tail: str) -> bool:
+    """Whether what follows makes the number a part of something else: a word, a sum, a list, a range."""
+    return bool(re.match(r"[^\W\d]{0,3}\d|[_:]\d| ?[-+*/^×÷,] ?[$\d(]| (?:or|and|to|times|plus|minus|und|oder|et|ou) (?:\D{0,20})\d|[a-z]\s?[=^(]", tail, re.IGNORECASE))
+
+
+def _only(clause: str) -> Fraction | None:
+    """The number of a clause: the only one, or the only one after its last "is" or "=".  """
+    copulas = list(_COPULA.finditer(clause))
+    for part in ([clause[copulas[-1].end():]] if copulas else []) + [clause]:
+        values = {_fraction(match) for match in _QUANTITY.finditer(part) if _stands_alone(part, match)}
+        if len(values) == 1:
+            return values.pop()
+        if values:
+            return None
+    return None
+
+
+def _stands_alone(text: str, match: re.Match[str]) -> bool:
+    return not (match.start() and (text[match.start() - 1].isalnum() or text[match.start() - 1] in "_^")) and not re.match(r"[\w:]\d|st\b|nd\b|rd\b|th\b", text[match.end():])
+
+
+def _closing(reading: Reading) -> Fraction | None:
+    """The number of a reply that marks none: all of it, what is bold at its end, or what its last sentence says."""
+    whole = _tidy(reading.whole) if len(reading.whole) <= 80 else ""
+    if whole and (head := _head(whole)) is not None:
+        return head
+    bold = [region for region in _BOLD.findall(reading.last) if (_head(_tidy(region))) is not None]
+    if len(bold) == 1:
+        return _head(_tidy(bold[0]))
+    sentence = _last_sentence(_tidy(reading.last))
+    if "=" in sentence and (result := _head(sentence.rpartition("=")[2].strip())) is not None:
+        return result
+    return _only(sentence) if _only(sentence) is not None else _only(_CLAUSE.split(sentence, maxsplit=1)[0])
+
+
+def _last_sentence(line: str) -> str:
+    sentences = [part for part in re.split(r"(?<=[.!?。])\s{1,3}(?=[^\W\d])", line) if part.strip()]
+    return sentences[-1].strip(" .!。") if sentences else ""
+
+
+def _spelt(text: str) -> Fraction | None:
+    match = _SPELT.match(text)
+    if match is None or (number := _WORDS.get(match[1].lower())) is None:
+        return None
+    if any(sign.isdigit() for sign in text) or re.match(r"[- ](?:hundred|thousand|million|half|third|quarter|and|or|of)", text[match.end():], re.IGNORECASE):
+        return None
+    return Fraction(-number if match[0][:1].lower() in "mn" and match[0].lower().startswith(("minus", "negative")) else number)
+
+
+def _fraction(match: re.Match[str]) -> Fraction | None:
+    sign = -1 if "-" in f"{match['sign'] or ''}{match['inner'] or ''}" else 1
+    if match["hex"]:
+        return Fraction(sign * int(match["hex"], 16))
+    if match["top"]:
+        bottom = int(match["bottom"])
+        return sign * (int(match["whole"] or 0) + Fraction(int(match["top"]), bottom)) if bottom else None
+    number = Fraction(_decimal(match["number"]))
+    if match["exponent"]:
+        power = int(match["power"] or match["exponent"][1:])
+        if abs(power) > _LONGEST:
+            return None
+        number *= Fraction(10) ** power
+    return sign * number * _SCALES.get((match["scale"] or "").strip().lower(), 1)
+
+
+def _decimal(digits: str) -> str:
+    """The digits of a number with a point for decimals and nothing between thousands."""
+    if re.fullmatch(_POINTED, digits):
+        return digits.replace(".", "").replace(",", ".")
+    if re.fullmatch(_COMMA, digits):
+        return digits.replace(",", ".")
+    return re.sub(r"[,_ '’\u00a0\u202f\u2009]", "", digits)

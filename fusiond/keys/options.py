@@ -1,0 +1,132 @@
+"""The values that a request offers: lettered options in any common layout, and labels named one after the other.
+
+Letters must come in order from A, labels must be a list that a cue announces: a stray "A." in prose offers nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+_OPENING = re.compile(
+    r"""(?:^|(?<=\n))[ \t]{0,12}(?:[-*•>]\ {1,3})?\*{0,2}[(\[]?([A-Za-z])(?:[)\].．、:：]|\ [-–]\ |\)?\s?[.:-](?=\s))\*{0,2}(?=\s|\*|[^\W\d_]{2}|\d|\$|[^\x00-\x7f])""",
+    re.VERBOSE,
+)
+"""A letter that opens a line."""
+_INLINE = re.compile(r"(?:^|(?<=[\s,;:?]))\*{0,2}[(\[]?([A-Za-z])[)\]]\*{0,2}[.:]?(?=\s|[^\W\d_]{2}|\d|\$|-\d|[^\x00-\x7f])")
+"""A letter with a bracket, anywhere."""
+_POINTED = re.compile(r"(?:^|(?<=[\s,;]))\*{0,2}([A-Z])[.:．、]\*{0,2}(?=\s|\d|[^\x00-\x7f])")
+"""A letter with a point, anywhere: only a longer run of these is a list of options."""
+_NAMED_LETTERS = re.compile(r"\b([A-J])(?:\s?[,/|、]\s?([A-J])){1,9},?\s{1,2}?(?:or|and|oder|ou|o|или|или)?\s?\(?([A-J])\b|\b([A-J])\s(?:or|oder|ou|o|или)\s([A-J])\b|\(?\b([A-J])(?:-|–| to | through )([A-J])\b")
+_ITEM = r"""(?:["'“‘`«][^"'”’`»\n]{1,40}["'”’`»]|[^\W\d_][\w+#-]{0,30}(?:[ ][\w-]{1,30}){0,2}?)"""
+_LIST = re.compile(
+    rf"""\s{{0,4}}[(\[{{]?(?P<items>{_ITEM}(?:\s{{0,2}}(?:,|/|\||;|、)\s{{0,2}}{_ITEM}){{0,30}})
+         ,?\s{{0,2}}(?:\b(?:or|and|oder|und|ou|et|o|y|или|и)\b|,|/|\||、|或|または)\s{{0,2}}(?:\b(?:or|and)\s)?(?P<final>{_ITEM})(?=\s?[.,;:!?)\]}}\n(]|\s?$|\s(?:only|based|depending|for|in|according|without|as|with|and\snothing|regarding|toward)\b)""",
+    re.VERBOSE,
+)
+_ANNOUNCED = re.compile(
+    r"""\b(?:(?:classif|categori[sz]|labell?)\w{0,8}\b[^.\n]{0,160}?\b(?:as|into|to\ be|with)(?:\ (?:either|one\ of|exactly\ one\ of|the\ (?:following\ )?(?:labels|classes|categories)))?
+          |(?:one|exactly\ one|either|any)\ of(?:\ the)?(?:\ following)?(?:\ (?:\w+\ ){0,2}(?:labels?|options?|words?|values?|categor\w{1,4}|class\w{0,2}|answers?|choices?))?
+          |(?:(?<=^)|(?<=[\n.:!?]\ )|(?<=\n)|(?<=please\ ))(?:choose|select|pick|decide)(?:\ (?:from|between|among|either))(?:\ the)?(?:\ following)?(?:\ (?:labels|options|words|values|categories|classes))?
+          |(?:possible|allowed|valid|available|the|candidate)\ (?:labels|answers|values|categories|classes|sentiments|options|choices)(?:\ are)?
+          |(?:labels|categories|classes|sentiments?|options|intents?)(?:\ are|(?=\s?[:：]))
+          |(?:answer|respond|reply|output|return|say|write)(?:\ (?:with|only|just|either|exactly|by|using|strictly|the\ word|one\ word)){1,4}
+          |(?:sentiment|tone|stance|polarity|category|label)\b[^.\n]{0,80}?\b(?:is|as|be)(?:\ either)?)
+        \s?[:：]?\s{0,2}(?=["'“‘`«(\[{]|[^\W\d_])""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_EITHER = re.compile(
+    r"\b(?:is|are|was|were|does|do|did|which)\b[^.?!\n]{1,160}?\s(?:(?:more|a|an|the) )?([^\W\d_][\w-]{1,24}),? or (?:(?:more|a|an|the) )?([^\W\d_][\w-]{1,24})[?]\s{0,4}$", re.IGNORECASE
+)
+_BULLETS = re.compile(r"\n[ \t]{0,8}[-*•][ \t]{1,4}[\"“'`*]{1,3}([^\"”'`*\n]{1,40})[\"”'`*]{1,3}")
+_BULLETED = re.compile(
+    r"\b(?:respond with|reply with|answer with|output|labels|categories|classes|one of(?: the following)?(?: \w{1,20}){0,2}|options)[^\n]{0,60}:[ \t]{0,4}(?=\n)", re.IGNORECASE
+)
+_QUOTES = "\"'“”‘’`«» \t*"
+_NOT_LABELS = frozenset("the a an one it this that only just your nothing either following words word sentence json text following:".split())
+
+
+def lettered(text: str) -> Mapping[str, str]:
+    """Letter -> text of the last complete run of options from A on (two at least), or nothing."""
+    for marks in (_OPENING, _INLINE, _POINTED):
+        best = max(_runs(list(marks.finditer(text))), key=lambda run: (len(run), run[0].start()), default=[])
+        if len(best) >= (3 if marks is _POINTED else 2) and (texts := _texts(text, best)):
+            return texts
+    return {}
+
+
+def _runs(marks: list[re.Match[str]]) -> list[list[re.Match[str]]]:
+    """Every run A, B, C ... of one case, each begun anew at an A."""
+    runs: list[list[re.Match[str]]] = []
+    for mark in marks:
+        letter = _letter(mark)
+        if letter in "Aa":
+            runs.append([mark])
+        elif runs and len(runs[-1]) < 26 and ord(letter) == ord(_letter(runs[-1][-1])) + 1:
+            runs[-1].append(mark)
+    return runs
+
+
+def _letter(mark: re.Match[str]) -> str:
+    return mark[1]
+
+
+def _texts(text: str, run: list[re.Match[str]]) -> Mapping[str, str]:
+    """The text of each option: up to the next mark, the last one's to the end of its line. Drawings are no options."""
+    ends = [mark.start() for mark in run[1:]] + [len(text)]
+    found = {}
+    for mark, end in zip(run, ends, strict=True):
+        said = text[mark.end():end]
+        said = said.partition("\n")[0] if mark is run[-1] else said
+        found[_letter(mark).upper()] = said.strip(" \t\n;,*")
+    return found if all(len(said) <= 2_000 and _says(said) for said in found.values()) else {}
+
+
+def _says(text: str) -> bool:
+    return any(sign.isalnum() or sign in "∅∞+-<>=$\\|&" for sign in text) and not text.startswith("─")
+
+
+def named_letters(text: str) -> tuple[str, ...]:
+    """The letters of "answer with A, B, C or D" or "A-D", in order from A, or nothing."""
+    for match in _NAMED_LETTERS.finditer(text):
+        last = max(group for group in match.groups() if group)
+        if min(group for group in match.groups() if group) == "A" and last > "A":
+            return tuple(chr(code) for code in range(ord("A"), ord(last) + 1))
+    return ()
+
+
+def labels(text: str) -> tuple[str, ...]:
+    """The labels that the text offers, as they are spelt there, or nothing."""
+    for announced in _BULLETED.finditer(text):
+        found = _bullets(text, announced.end())
+        if len(found) >= 2:
+            return found
+    for announced in reversed(list(_ANNOUNCED.finditer(text))):
+        if (match := _LIST.match(text, announced.end())) and (found := _items(match)):
+            return found
+    return ()
+
+
+def alternatives(question: str) -> tuple[str, ...]:
+    """The two words between which a short question chooses ("is it hot or cold?"), or nothing."""
+    match = _EITHER.search(question.strip()[-300:])
+    return (match[1], match[2]) if match else ()
+
+
+def _bullets(text: str, start: int) -> tuple[str, ...]:
+    """The quoted heads of the bullet points that follow at once."""
+    found: list[str] = []
+    for line in text[start + 1:start + 4_000].split("\n"):
+        match = _BULLETS.match("\n" + line)
+        if match is None:
+            break
+        found.append(match[1].strip(_QUOTES))
+    return tuple(dict.fromkeys(found))
+
+
+def _items(match: re.Match[str]) -> tuple[str, ...]:
+    items = [item.strip(_QUOTES) for item in re.split(r"\s{0,2}(?:,|/|\||;|、)\s{0,2}", match["items"])] + [match["final"].strip(_QUOTES)]
+    items = [re.sub(r"^(?:or|and|either|a|an) ", "", item) for item in items]
+    spelt = tuple(dict.fromkeys(item for item in items if item))
+    good = len(spelt) >= 2 and not any(item.lower() in _NOT_LABELS or item.lower().split()[0] in _NOT_LABELS for item in spelt)
+    return spelt if good else ()

@@ -1,0 +1,107 @@
+"""What kind of key a request asks for, told from its own words.
+
+The last user message decides, with what the system messages say about the form of the answer. A clear instruction about the answer
+("answer yes or no") outweighs everything, a wish for prose or code outweighs a question's wording, and where nothing is clear
+there is no key.
+"""
+
+from __future__ import annotations
+
+import re
+
+from fusiond.chat import Request
+from fusiond.config.tree import KeyKind
+from fusiond.keys import cues
+from fusiond.keys.options import alternatives, labels, lettered, named_letters
+from fusiond.keys.wants import Form, Wanted
+
+_YES_NO = ("yes", "no")
+_BOOLEANS = frozenset(("yes", "no", "true", "false", "ja", "nein", "oui", "non", "sí", "si", "да", "нет", "richtig", "falsch", "vrai", "faux"))
+
+
+def wanted(request: Request, kind: KeyKind | None = None) -> Wanted | None:
+    """What the request wants to be told, or None where it is keyless. `kind` overrules the guess; tools leave no key."""
+    users = [message.text for message in request.messages if message.role == "user"]
+    if request.tools or not users or not users[-1].strip():
+        return None
+    instructions = "\n".join(message.text for message in request.messages if message.role == "system")
+    asked = _Asked(users[-1], instructions)
+    if kind is None:
+        kind = "json" if request.format is not None else asked.kind()
+    return None if kind is None else asked.wanted(kind)
+
+
+class _Asked:
+    """A question and the instructions about its answer, searched for cues once and no more than needed."""
+
+    def __init__(self, question: str, instructions: str) -> None:
+        self.question = cues.shortened(question)
+        self.instructions = cues.shortened(instructions)
+        self.all = f"{self.instructions}\n{self.question}"
+        self.options = lettered(self.question)
+        self.labels = labels(self.question) or labels(self.instructions)
+        self.either = alternatives(self.question)
+        self.place = cues.PLACE.search(self.all) is not None or cues.answer_field(self.all)
+
+    def kind(self) -> KeyKind | None:
+        """The kind that is asked for: by instruction, else by the question's own wording."""
+        if not self.place and cues.CODE.search(self.question) and not self.options:
+            return "text" if cues.LITERAL.search(self.question) else None
+        return self.instructed() or (self.placed() if self.place else None if cues.PROSE.search(self.question) else self.worded())
+
+    def instructed(self) -> KeyKind | None:
+        """The kind that an instruction about the answer names."""
+        if self.is_choice():
+            return "choice"
+        if cues.LITERAL.search(self.question):
+            return "text"
+        if cues.BOOLEAN.search(self.all):
+            return "boolean"
+        if self.labels:
+            return "boolean" if all(label.lower() in _BOOLEANS for label in self.labels) else "label"
+        if not self.place and cues.JSON.search(self.all):
+            return "json"
+        if cues.ONLY_NUMBER.search(self.all):
+            return "number"
+        return "text" if not self.place and cues.ONLY_TEXT.search(self.all) else None
+
+    def placed(self) -> KeyKind:
+        """Kind of an answer that has a place made for it, whatever it is: a number where the question asks for one, else text."""
+        return "number" if self.is_number() else "text"
+
+    def worded(self) -> KeyKind | None:
+        """The kind that the bare question asks for."""
+        if self.is_number():
+            return "number"
+        if self.either:
+            return "label"
+        if cues.is_yes_no(self.question):
+            return "boolean"
+        return "text" if cues.is_short_fact(self.question) else None
+
+    def is_choice(self) -> bool:
+        if cues.LETTER.search(self.all):
+            return True
+        return bool(self.options) and cues.CHOOSING.search(self.all) is not None and (self.place or not cues.PROSE.search(self.question))
+
+    def is_number(self) -> bool:
+        return cues.NUMBER.search(self.question) is not None and not cues.SEVERAL.search(self.question)
+
+    def wanted(self, kind: KeyKind) -> Wanted:
+        match kind:
+            case "choice":
+                letters = tuple(self.options) or named_letters(self.all)
+                return Wanted(kind="choice", options=letters, texts=self.options)
+            case "boolean":
+                return Wanted(kind="boolean", options=_YES_NO)
+            case "label":
+                return Wanted(kind="label", options=self.labels or self.either)
+            case "text":
+                return Wanted(kind="text", form=self.form())
+            case "number" | "json":
+                return Wanted(kind=kind)
+
+    def form(self) -> Form:
+        if cues.LITERAL.search(self.question):
+            return "literal"
+        return "words" if not self.place or cues.is_short_fact(self.question) or cues.ONLY_TEXT.search(self.question) else "string"
