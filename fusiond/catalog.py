@@ -14,7 +14,8 @@ from fusiond.config.tree import FusionConfig, Place, Price, Seat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFacts:
-    """What a provider says of one model. None: it does not say. `size` in billions of parameters, `bytes` on disk, `free`: known to cost nothing."""
+    """What a provider says of one model. None: it does not say. `size` in billions of parameters, `bytes` on disk;
+    `unavailable`: why it cannot be asked."""
 
     model: str
     place: Place
@@ -28,6 +29,7 @@ class ModelFacts:
     chat: bool = True
     loaded: bool = False
     price: Price | None = None
+    unavailable: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@
     |- Busy                          503     overloaded              ours: says when to come back
     |- Unavailable                   503     no_member_available
     |- AllFailed                     502/504 all_members_failed      the members': carries every one's reason
+    |- SchemaFailed                  502     schema                  nobody's answer is a document of the form that was asked for
     '- MemberError                   502     (its `reason`)          one member's, a value inside `Failed`
        |- Unreachable, Rejected, TimedOut, Garbled, Truncated, Empty, ContextTooSmall, Unwilling
 
@@ -222,3 +223,15 @@ class AllFailed(FusiondError):
         self.failures = dict(failures)
         if failures and all(isinstance(error, TimedOut) for error in failures.values()):
             self.status = 504
+
+
+class SchemaFailed(FusiondError):
+    """There are answers, but none is a document of the form that was asked for. `reasons` maps each member to what is wrong with its own."""
+
+    status = 502
+    code = "schema"
+    type = "upstream_error"
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        super().__init__("no member answered in the form that was asked for (" + "; ".join(f"{name}: {why}" for name, why in reasons.items()) + ")")
+        self.reasons = dict(reasons)

@@ -10,9 +10,10 @@ from typing import Any, Literal
 from fusiond.config.tree import Place
 from fusiond.events import Usage
 
+Role = Literal["panel", "judge", "writer"]
 Status = Literal["answered", "abstained", "failed", "timed_out", "cancelled", "skipped"]
 Decision = Literal["relayed", "first", "agreed", "majority", "weighted", "selected", "synthesized", "actor", "no_key"]
-Degraded = Literal["quorum", "deadline", "judge_failed", "fallback", "members", "budget", "context", "modality"]
+Degraded = Literal["quorum", "deadline", "judge_failed", "fallback", "members", "budget"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,7 @@ class MemberReport:
     sample: int
     model: str
     place: Place
-    role: Literal["panel", "judge", "writer"] = "panel"
+    role: Role = "panel"
     status: Status
     key: str | None = None
     text: str = ""

@@ -1,0 +1,22 @@
+"""How several members' answers become one: a module for each strategy, with the prompts it uses.
+
+A strategy is an async iterator of answer events over a plan and its gathering. It says what it decided (`Decided`) right before the first
+piece of the answer, then the answer's own events, then `Finished`. As long as it has not decided it may raise the error that stands for all
+members; when the member it relays breaks off after that, it ends in `Failed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fusiond.config.tree import StrategyName
+from fusiond.fuse.outcome import Decided, Outcome, Strategy
+from fusiond.fuse.race import race
+from fusiond.fuse.select import select
+from fusiond.fuse.single import single
+from fusiond.fuse.synthesize import synthesize
+from fusiond.fuse.vote import vote
+
+STRATEGIES: Mapping[StrategyName, Strategy] = {"single": single, "race": race, "vote": vote, "select": select, "synthesize": synthesize}
+
+__all__ = ["STRATEGIES", "Decided", "Outcome", "Strategy"]

@@ -7,27 +7,14 @@ A provider's `stream` yields `Text`, `Thinking`, `ToolCall` and `Usage`, ends wi
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 from typing import Protocol
 
-from fusiond.catalog import Member, ProviderFacts
-from fusiond.chat import Request
+from fusiond.call import Call
+from fusiond.catalog import ProviderFacts
 from fusiond.events import Event
 from fusiond.members.patience import Patience
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """One question to one member. `voice` names it in events: the member's name, with `#2`, `#3` for further samples.
-
-    `deadline` is absolute (the loop's clock, seconds): the request's own, never later. `request` is what this member is asked: the client's
-    own request with this call's sampling, or a judge's prompt.
-    """
-
-    voice: str
-    member: Member
-    request: Request
-    deadline: float
+__all__ = ["Call", "Patience", "Provider"]
 
 
 class Provider(Protocol):

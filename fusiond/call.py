@@ -1,0 +1,25 @@
+"""One question to one member: a value that plans are made of and members are given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fusiond.catalog import Member
+from fusiond.chat import Request
+from fusiond.report import Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One question to one member. `voice` names it in events: the member's name, with `#2`, `#3` for further samples (`sample` counts from 1).
+
+    `deadline` is absolute (the loop's clock, seconds): the request's own, never later. `request` is what this member is asked: the client's
+    own request with this call's sampling, or a judge's prompt.
+    """
+
+    voice: str
+    member: Member
+    request: Request
+    deadline: float
+    sample: int = 1
+    role: Role = "panel"

@@ -1,0 +1,46 @@
+"""What every strategy says besides the answer's own events: what it decided, and the errors that stand for all members."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fusiond.errors import AllFailed, ContextExceeded, ContextTooSmall, FusiondError, MemberError
+from fusiond.events import Event, Finished, FinishReason, Text
+from fusiond.merge import Gathering
+from fusiond.plan import Plan
+from fusiond.report import Decision, Degraded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """What stands: who delivers, how that came about, and how sure it is. `keys`: what each voice says; None: nothing that can be counted."""
+
+    voice: str
+    decision: Decision | None
+    confidence: float | None = None
+    agreement: float | None = None
+    keys: Mapping[str, str | None] = field(default_factory=dict)
+    analysis: Mapping[str, Any] | None = None
+    degraded: tuple[Degraded, ...] = ()
+
+
+UNDECIDED = Decided(voice="", decision=None)
+"""What stands as long as nothing does."""
+
+Outcome = Event | Decided
+Strategy = Callable[[Plan, Gathering], AsyncGenerator[Outcome, None]]
+
+
+def verbatim(voice: str, text: str, reason: FinishReason) -> Iterator[Event]:
+    """A member's own text as the answer."""
+    yield Text(member=voice, text=text)
+    yield Finished(member=voice, reason=reason)
+
+
+def nobody(failures: Mapping[str, MemberError]) -> FusiondError:
+    """The error for a request that no member answered: the client's fault where its request is too long for every one."""
+    if failures and all(isinstance(error, ContextTooSmall) for error in failures.values()):
+        return ContextExceeded("; ".join(f"{voice}: {error.message}" for voice, error in failures.items()), param="messages")
+    return AllFailed(failures)

@@ -1,0 +1,151 @@
+"""Many members, one request: where they are started, heard and ended.
+
+One TaskGroup a request. Whatever ends the block (answered, settled, client gone, deadline, shutdown), it ends every member, and an
+`ExceptionGroup` that comes out of it is a bug: a member's failure is a value, `Failed`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+
+from fusiond.call import Call
+from fusiond.events import Event, Failed, Finished, Text, Thinking, ToolCall, Transcript
+
+Listen = Callable[[Call], AsyncGenerator[Event, None]]
+Start = Callable[[Coroutine[None, None, None]], asyncio.Task[None]]
+
+AHEAD = 64
+"""Events that the members together may be ahead of the strategy; then they wait, and with them their upstreams."""
+
+
+@dataclass(slots=True)
+class Part:
+    """One member's part in a request: what it was asked, and everything it said. Times are the loop's clock, in seconds."""
+
+    call: Call
+    asked: float
+    first: float | None = None
+    ended: float | None = None
+    transcript: Transcript = field(default_factory=Transcript)
+
+
+class Gathering:
+    """The members of one request. Made by `gathering`, and gone with its block."""
+
+    def __init__(self, listen: Listen, start: Start) -> None:
+        self._listen = listen
+        self._start = start
+        self._loop = asyncio.get_running_loop()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self.parts: dict[str, Part] = {}
+
+    def ask(self, calls: Iterable[Call]) -> Hearing:
+        """Start the calls side by side; what they say comes through the hearing."""
+        calls = tuple(calls)
+        hearing = Hearing(self, [call.voice for call in calls])
+        for call in calls:
+            self._tasks[call.voice] = self._start(self._pump(call, hearing.queue))
+        return hearing
+
+    async def relay(self, call: Call) -> AsyncGenerator[Event, None]:
+        """One member's stream as it comes, in the caller's own task. To be closed by the caller (`aclosing`)."""
+        part = self.parts[call.voice] = Part(call=call, asked=self._loop.time())
+        try:
+            async with aclosing(self._listen(call)) as stream:
+                async for event in stream:
+                    if part.first is None and isinstance(event, Text | Thinking | ToolCall):
+                        part.first = self._loop.time()
+                    part.transcript.hear(event)
+                    yield event
+        finally:
+            part.ended = self._loop.time()
+
+    def dismiss(self, voices: Iterable[str]) -> None:
+        """End these members' calls now: their upstream connections are closed in this turn of the loop or the next."""
+        for voice in voices:
+            self._tasks[voice].cancel()
+
+    async def _pump(self, call: Call, queue: asyncio.Queue[Event]) -> None:
+        async with aclosing(self.relay(call)) as stream:
+            async for event in stream:
+                await queue.put(event)
+
+
+class Hearing:
+    """What several members say, in the order in which it comes."""
+
+    def __init__(self, members: Gathering, voices: list[str]) -> None:
+        self.queue: asyncio.Queue[Event] = asyncio.Queue(AHEAD)
+        self._members = members
+        self._speaking = dict.fromkeys(voices)
+
+    @property
+    def speaking(self) -> tuple[str, ...]:
+        """The voices that have not ended, in panel order."""
+        return tuple(self._speaking)
+
+    async def next(self, until: float | None = None) -> Event | None:
+        """The next event; None once all have ended, or at *until* (the loop's clock)."""
+        try:
+            async with asyncio.timeout_at(until):
+                while self._speaking:
+                    event = await self.queue.get()
+                    if event.member not in self._speaking:
+                        continue  # said before it was dismissed
+                    if isinstance(event, Finished | Failed):
+                        del self._speaking[event.member]
+                    return event
+        except TimeoutError:
+            pass
+        return None
+
+    async def out(self) -> None:
+        """Hear everybody out; what they said is in their parts."""
+        while await self.next() is not None:
+            pass
+
+    def dismiss(self, *, but: str | None = None) -> None:
+        """End every call that still runs, but one."""
+        ended = [voice for voice in self._speaking if voice != but]
+        self._members.dismiss(ended)
+        for voice in ended:
+            del self._speaking[voice]
+
+
+@asynccontextmanager
+async def gathering(listen: Listen) -> AsyncIterator[Gathering]:
+    """The lifetime of all members that one request asks."""
+    async with _started() as start:
+        yield Gathering(listen, start)
+
+
+@asynccontextmanager
+async def beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Run *work* for as long as the block lasts."""
+    async with _started() as start:
+        start(work)
+        yield
+
+
+@asynccontextmanager
+async def _started() -> AsyncIterator[Start]:
+    """What starts tasks that end with this block. The block's own error comes out as it is, not wrapped by the group."""
+    tasks: list[asyncio.Task[None]] = []
+    failure: Exception | None = None
+
+    def start(work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        tasks.append(group.create_task(work))
+        return tasks[-1]
+
+    async with asyncio.TaskGroup() as group:
+        try:
+            yield start
+        except Exception as error:  # noqa: BLE001  # raised again below
+            failure = error
+        for task in tasks:
+            task.cancel()
+    if failure is not None:
+        raise failure
