@@ -55,7 +55,7 @@ BOOLEAN = re.compile(
 """The answer is to be yes or no, true or false."""
 
 JSON = re.compile(
-    r"""\b(?:return|respond|reply|output|answer|give|produce|format|provide|present|generate|extract|convert|emit|print|as|in|into|valid|only|with|a|antworte)\b[^.\n]{0,60}\bjson\b(?!\s?(?:files?|parser|schema\ valid|library|web|api|lines))""",
+    r"""\b(?:return|respond|reply|output|answer|give|produce|format|provide|present|generate|extract|convert|emit|print|as|in|into|valid|only|with|a|antworte)\b[^.\n]{0,60}\bjson\b(?!\s?(?:files?|parser|schema|library|web|api|lines|to|into)\b)""",
     _FLAGS,
 )
 """The answer is to be a JSON document."""
@@ -65,6 +65,7 @@ ONLY_NUMBER = re.compile(
         \b(?:(?:a|an|the|as|with|only|just|single|one)\ (?:[a-z]{1,12}\ ){0,2}(?:number|integer|numeral|digit|decimal)|numeric(?:al)?\ (?:value|answer|result)|numbers?\ only|number\ of\b)
         (?!s)(?!\ (?:for|in|on|at)\ (?:each|every)|\ of\ (?:each|every)|-separated|ed\b|\ list|\ sequence)
       | \b(?:round|rounded)\b[^.\n]{0,40}\b(?:decimal|integer|nearest|places?)\b
+      | \b(?:output|answer|respond\ with|reply\ with|return|print)\ ["'`]?\d["'`]?\ (?:for|if|when)\b
       | \bas\ an?\ (?:integer|decimal|percentage|fraction|number)\b
       | \bnur\ (?:die|mit\ (?:der|einer))\ (?:zahl|ziffer)|\bals\ zahl\b | \bseulement\ (?:le|un)\ nombre\b|\ble\ nombre\ seul | \bs[oó]lo\ (?:el|con\ un|un)\ n[uú]mero\b
       | только\ (?:число|цифр) | 只(?:需)?(?:回答|输出|给出)(?:数字|一个数)|数字のみ|数字だけ|数値のみ|숫자만""",
@@ -75,14 +76,12 @@ ONLY_NUMBER = re.compile(
 NUMBER = re.compile(
     r"""\bhow\ (?:many|much|old|tall|far|fast|heavy|deep|wide|long|big|large|high|hot|cold|often)\b(?!\ (?:do\ you|should\ (?:i|we|you)|can\ (?:i|we|you))\b)
       | \bwhat\ (?:do|does|did|must|will)\ [^.?\n]{1,40}\bpay\b | \bwhat\ is\ the\ [^.?\n]{1,30}\btime\b
-      | \bwhat(?:['’]s|\ (?:is|was|are|will\ be|would\ be|were|does))\ (?:(?:the|its|his|her|their|half|your|my|[A-Z]\w{0,20}['’]s|a)\ )?(?:[\w'’-]{1,20}\ ){0,4}
-        (?:sum|total|number|count|average|mean|median|mode|amount|cost|price|profit|difference|product|quotient|remainder|area|perimeter|volume|circumference|radius|diameter|probability|ratio|percentage|percent|
-           speed|velocity|distance|age|ages|weight|mass|height|length|width|depth|measure|angle|temperature|value|sqrt|square\ root|cube\ root|root|factorial|gcd|lcm|greatest\ common|least\ common|determinant|population|salary|
-           income|savings|charge|likelihood|chance|interest|discount|score|year|atomic\ number|boiling\ point|melting\ point|power|current|voltage|resistance|frequency|minimum|maximum|smallest\ (?:positive\ )?(?:integer|number)|largest\ (?:integer|number|prime))\b
+      | \bwhat(?:['’]s|\ (?:is|was))\ the\ (?:\w{1,20}\ ){0,2}(?:population|square\ root|cube\ root|atomic\ (?:number|mass|weight)|boiling\ point|melting\ point|freezing\ point|speed\ of|gcd|lcm|greatest\ common|least\ common|total\ number|number\ of|distance\ (?:from|between)|area\ of|height\ of|length\ of|value\ of\ (?:pi|e|[a-z])\b)
       | \bwhat\ (?:percent|percentage|fraction|number|year|integer|age)\b | \b(?:in|during|since)\ (?:what|which)\ year\b | \bwhich\ year\b
       | \b(?:what\ is|what['’]s|calculate|compute|evaluate|simplify|solve)\ [-(\s]{0,8}[\d√]{1,20}[\d.,]{0,20}\s?(?:[-+*/^×÷%!)(]|$|\?|\b(?:plus|minus|times|divided|mod|to\ the|squared|cubed|percent|choose)\b)
       | \b(?:calculate|compute)\ (?:the\ |-?\(?\d)(?!(?:\w{1,20}\ ){0,3}(?:matrix|list|vector|string|sequence|values\ of))
-      | \b(?:evaluate|find|determine|give|state)\ (?:the\ )?(?:[\w'’-]{1,20}\ ){0,4}(?:sum|total|number|value|average|mean|median|area|perimeter|volume|greatest\ common|least\ common|gcd|lcm|remainder|product|probability|measure|angle|age|price|length|distance|cost|percentage)\b
+      | \bwhat\ is\ [a-z]\b\s?[-+*/^(?.] | \b(?:what\ is|convert)\ \$?\d[\d.,]{0,20}\ [\w°²]{1,20}\ (?:in|to|into)\ \w{1,20}
+      | \b(?:find|determine|state|give)\ (?:the\ )?(?:greatest\ common|least\ common|lowest\ common|gcd|lcm|number\ of)\b | \bcount\ the\b
       | \bsolve\ for\ [a-z]\b | \bmultiplication:|\barithmetic\ problem\b | \b(?:count|counting)\ (?:how|the\ number)\b
       | (?:^|\n)\s{0,4}[-(\s\d.,+*/^×÷]{3,80}=\s{0,3}[?]?\s{0,3}$ | (?:-?\d{1,12}\s{0,2},\s{0,2}){3,30}(?:\?|_{1,4}|\.\.\.)
       | \b(?:minimum|maximum|total)\ number\ of\b
@@ -92,6 +91,15 @@ NUMBER = re.compile(
     _FLAGS,
 )
 """The question asks for a number."""
+
+_QUANTITY = re.compile(
+    r"""\b(?:what(?:['’]s|\ (?:is|was|are|will\ be|would\ be|were|does))|find|determine|evaluate|give|state)\ (?:(?:the|its|his|her|their|half|your|my|[A-Z]\w{0,20}['’]s|a)\ )?(?:[\w'’-]{1,20}\ ){0,4}
+        (?:sum|total|number|count|average|mean|median|mode|amount|cost|price|profit|difference|product|quotient|remainder|area|perimeter|volume|circumference|radius|diameter|probability|ratio|percentage|percent|
+           speed|velocity|distance|age|ages|weight|mass|height|length|width|depth|measure|angle|temperature|value|root|factorial|determinant|salary|
+           income|savings|charge|likelihood|chance|interest|discount|score|power|current|voltage|resistance|frequency|minimum|maximum|smallest\ (?:positive\ )?(?:integer|number)|largest\ (?:integer|number|prime))\b""",
+    _FLAGS,
+)
+_FIGURES = re.compile(r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|hundred|half|twice|double|triple)\b", re.IGNORECASE)
 
 SEVERAL = re.compile(
     r"""\b(?:each|every|respectively)\b[^?\n]{0,60}[?]\s{0,3}$ | \bcounts?\ of\ each\b | \b(?:number|count)\ of\ each\b | \bhow\ many\ of\ each\b
@@ -119,7 +127,7 @@ CODE = re.compile(
 
 PROSE = re.compile(
     r"""^\W{0,4}(?:(?:please|kindly|hi|hello|hey|now|can\ you|could\ you|would\ you|will\ you|i\ (?:want|need|would\ like)\ (?:you\ )?(?:to|a|an)|i['’]d\ like(?:\ you)?(?:\ to)?|help\ me(?:\ to)?|let['’]s|you\ are[^.\n]{0,200}\.|bitte)[,:]?\s{1,3}){0,4}
-        (?:write|compose|draft|summari[sz]e|explain|describe|translate|rewrite|rephrase|paraphrase|discuss|elaborate|brainstorm|imagine|create|design|generate|outline|suggest|recommend|compare|contrast|analy[sz]e|review|edit|proofread|improve|tell\ me\ (?:a|about|more|how)|
+        (?:write|compose|draft|summari[sz]e|explain|describe|translate|rewrite|rephrase|paraphrase|discuss|elaborate|brainstorm|imagine|create|design|generate|outline|suggest|recommend|compare|contrast|analy[sz]e|review|edit|proofread|improve|tell\ me\ (?:a|about|more|how(?!\ (?:many|much|old|long|far|tall)))|
            talk|give\ me\ (?:some|a\ (?:list|summary|story|poem|joke|recipe|plan|detailed|brief|short)|ideas|advice|tips|an?\ (?:overview|explanation|essay))|list|plan|prepare|make\ (?:a|an|me)|roleplay|pretend|act\ as|continue|expand|advise|introduce|persuade|teach|thank|
            poem|story|essay|schreib\w{0,3}|erkläre?\w{0,2}|übersetze?\w{0,2}|beschreib\w{0,3}|fasse|écri\w{1,4}|expli\w{2,6}|tradui\w{1,3}|décri\w{1,3}|résume\w{0,2}|escrib\w{1,3}|traduc\w{1,3}|resum\w{1,3}|напиши\w{0,2}|объясни\w{0,2}|переведи\w{0,2}|опиши\w{0,2}|расскажи\w{0,2})\b
       | ^\W{0,4}(?:请)?(?:写|翻译|解释|总结|描述|创作|介绍|为什么)|(?:書いて|翻訳して|説明して|要約して|教えて) | \btranslate\b[^.\n]{0,80}\b(?:to|into)\b | \bin\ (?:detail|depth|your\ own\ words)\b | \bwrite\ (?:a|an|me|the|some|about)\b
@@ -131,7 +139,7 @@ PROSE = re.compile(
 ONLY_TEXT = re.compile(
     r"""\b(?:answer|respond|reply|give|provide|return|output|state|name)\b[^.\n]{0,50}\b(?:one|a\ single|single|1|two|a\ few|few|1-3|one-word|\d\ or\ \d)[ -](?:word|words|phrase|name|term)\b
       | \b(?:only|just|nothing\ but)\b[^.\n]{0,20}\b(?:the|a|an|its|his|her|their|with)?\s?(?:full\ |first\ |last\ |exact\ )?(?:name|color|colour|city|country|person|word|weekday|place|title|term|entity|person['’]s\ name|answer)\b
-      | \bin\ (?:one|a\ single|1|two|a\ few|at\ most\ \w{1,6})\ words?\b | \bone[- ]word\ answer\b | \bas\ (?:briefly|shortly|concisely)\ as\ possible\b | \bno\ explanation\b|\bwithout\ explanation\b
+      | \bshort\ (?:phrase|answer)\b | \bin\ (?:one|a\ single|1|two|a\ few|at\ most\ \w{1,6})\ words?\b | \bone[- ]word\ answer\b | \bas\ (?:briefly|shortly|concisely)\ as\ possible\b | \bno\ explanation\b|\bwithout\ explanation\b
       | \bmit\ einem\ (?:einzigen\ )?wort\b|\bin\ einem\ wort\b|\bnur\ (?:den|der|mit\ dem)\ namen?\b | \ben\ un\ (?:seul\ )?mot\b|\buniquement\ le\ nom\b | \ben\ una\ (?:sola\ )?palabra\b|\bs[oó]lo\ el\ nombre\b
       | одним\ словом|только\ (?:имя|название) | 一个词|只(?:需)?(?:回答|输出|给出)(?:名字|名称|答案) | 一言で|単語(?:だけ|のみ)|名前(?:だけ|のみ)""",
     _FLAGS,
@@ -139,8 +147,8 @@ ONLY_TEXT = re.compile(
 """The answer is to be a word or a name."""
 
 _YES_NO = re.compile(
-    r"""(?:^|[.!?:\n]\s{0,4})(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|must|isn['’]t|aren['’]t|doesn['’]t|ist|sind|war|hat|kann|gibt|est-ce\ que|est-ce\ qu['’]|является\ ли|правда\ ли|верно\ ли|¿es|¿son|¿está)\ 
-        (?!(?:you|i|we|it\ (?:ok|okay|possible\ to|worth|better)|there\ (?:a\ way|any\ way|any)|my|your)\b)[^?？\n]{2,240}[?？]\s{0,4}$ | (?:吗|嗎)[?？]\s{0,3}$ | (?:ですか|ますか)[?？。]?\s{0,3}$""",
+    r"""(?:^|[.!?:\n]\s{0,4})(?!was\ (?:ist|sind|war|hat|kann|bedeutet|heißt)\b)(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|must|isn['’]t|aren['’]t|doesn['’]t|ist|sind|war|hat|kann|gibt|est-ce\ que|est-ce\ qu['’]|является\ ли|правда\ ли|верно\ ли|¿es|¿son|¿está)\ 
+        (?!(?:you|i|we|it\ (?:ok|okay|possible\ to|worth|better)|there\ (?:a\ way|any\ way|any)|my|your)\b)[^?？\n]{2,240}[?？]\s{0,4}$ | (?:吗|嗎)[?？]\s{0,3}$ | ^(?!.{0,300}(?:どこ|誰|だれ|何|なに|いつ|なぜ|どう|どれ|どの|どちら|いくつ|いくら)).{2,300}(?:ですか|ますか)[?？。]?\s{0,3}$""",
     _FLAGS,
 )
 _FACT = re.compile(
@@ -155,10 +163,14 @@ _FACT = re.compile(
       | (?:was|wie)\ (?:ist|heißt|lautet)\ (?:die|der|das)\ (?:hauptstadt|währung|name|farbe|symbol)|wer\ (?:hat|war|ist|schrieb|erfand|malte)\b
       | quelle?\ est\ la\ capitale|qui\ (?:a|est|était)\b | ¿?cu[aá]l\ es\ la\ capital|¿?qui[eé]n\ (?:es|fue|escribi[oó]|pint[oó]|invent[oó])\b
       | как(?:ая|ой)\ столица|столица\ |кто\ (?:написал|изобрёл|изобрел|был|такой|открыл|является)\b)
-      | 的首都(?:是|在|叫)|是谁|谁(?:写|发明|发现)|の首都(?:は|を)|誰(?:です|が|でしょう)""",
+      | 的首都(?:是|在|叫)|是谁|谁(?:写|发明|发现)|の首都(?:は|を)|誰(?:です|が|でしょう)|どこですか
+      | ^[^\n_]{8,160}_{2,20}[^\n_]{0,20}$""",
     _FLAGS,
 )
-_OPEN = re.compile(r"\b(?:difference|differences|best way|meaning of life|should i|can i|do i|my|why|how (?:do|does|can|to|would|did|is)|advantages|benefits|reasons|happens|think|opinion|purpose|role|impact|significance|explain|describe|pros and cons)\b|为什么|怎么", re.IGNORECASE)
+_OPEN = re.compile(r"\b(?:difference|differences|best way|meaning of life|should i|can i|do i|my|why|how (?:do|does|can|to|would|did|is)|advantages|and (?:what|who|why|how)|you|benefits|reasons|happens|think|opinion|purpose|role|impact|significance|explain|describe|pros and cons)\b|为什么|怎么", re.IGNORECASE)
+
+
+_FRAMED = re.compile(r"(?:^|\n)\s{0,3}(?:Question|Q)\s?:\s{0,3}([^\n]{5,200}\?)\s{0,4}(?:\n\s{0,3}(?:Short )?(?:Answer|A)\s?:?\s{0,3})?$", re.IGNORECASE)
 
 
 def shortened(text: str) -> str:
@@ -172,6 +184,13 @@ def answer_field(text: str) -> bool:
     return _ANSWER_FIELD.search(text) is not None and all(_REASONS.search(match[1]) for match in _OTHER_FIELD.finditer(text))
 
 
+def is_number(question: str) -> bool:
+    """Whether the question asks for one number: by its cue, or for a quantity where figures are given."""
+    if SEVERAL.search(question):
+        return False
+    return NUMBER.search(question) is not None or _QUANTITY.search(question) is not None and _FIGURES.search(question) is not None
+
+
 def is_yes_no(question: str) -> bool:
     """Whether a short question that opens with a verb can be answered by yes or no."""
     question = question.strip()
@@ -181,5 +200,6 @@ def is_yes_no(question: str) -> bool:
 
 def is_short_fact(question: str) -> bool:
     """Whether the whole message is one short question for a name, a place, a time or the like."""
-    question = re.split(r"(?<=[?？])\s", question.strip(), maxsplit=1)[0] if len(question) <= 300 else ""
+    framed = _FRAMED.search(question[-600:])
+    question = framed[1] if framed else re.split(r"(?<=[?？])\s", question.strip(), maxsplit=1)[0] if len(question) <= 300 else ""
     return 0 < len(question) <= 200 and len(question.split()) <= 22 and _FACT.search(question) is not None and not _OPEN.search(question)

@@ -31,10 +31,10 @@ _QUANTITY = re.compile(
     rf"""(?P<sign>{_SIGN})?(?P<money>{_CURRENCY}\ ?)?(?P<inner>{_SIGN})?
          (?:(?P<hex>0x[0-9a-f]{{1,400}})
           |(?:(?P<whole>\d{{1,40}})\ (?:and\ )?)?(?P<top>\d{{1,40}})\ ?/\ ?(?P<bottom>\d{{1,40}})(?!\ ?/|\d)
-          |(?P<number>{_UNSIGNED})(?P<exponent>{_POWER})?(?P<scale>\ ?(?:thousand|million|billion|trillion|mn|bn|k|M)\b)?)""",
+          |(?P<number>{_UNSIGNED})(?P<exponent>{_POWER})?(?P<scale>(?:\ ?(?:thousand|million|billion|trillion|mn|bn)|(?-i:k))\b)?)""",
     re.VERBOSE | re.IGNORECASE,
 )
-_SCALES = {"thousand": 10**3, "k": 10**3, "million": 10**6, "mn": 10**6, "m": 10**6, "billion": 10**9, "bn": 10**9, "trillion": 10**12}
+_SCALES = {"thousand": 10**3, "k": 10**3, "million": 10**6, "mn": 10**6, "billion": 10**9, "bn": 10**9, "trillion": 10**12}
 _BEFORE = re.compile(
     r"(?:(?:approximately|approx\.?|about|around|roughly|exactly|only|just|nearly|almost|a total of|at (?:least|most)|up to|equal to|ca\.?|etwa|≈|~|±|"
     r"[a-z]\w{0,12} ?(?:\([^()]{0,20}\))? ?=|[:=]) ?){0,3}",
@@ -128,12 +128,19 @@ def _only(clause: str) -> Fraction | None:
     """The number of a clause: the only one, or the only one after its last "is" or "=".  """
     copulas = list(_COPULA.finditer(clause))
     for part in ([clause[copulas[-1].end():]] if copulas else []) + [clause]:
-        values = {_fraction(match) for match in _QUANTITY.finditer(part) if _stands_alone(part, match)}
-        if len(values) == 1:
+        matches = list(_QUANTITY.finditer(part))
+        values = {_fraction(match) for match in matches if _stands_alone(part, match)}
+        if len(values) == 1 and not any(_continues(part, match) for match in matches):
             return values.pop()
         if values:
             return None
     return None
+
+
+def _continues(text: str, match: re.Match[str]) -> bool:
+    """Whether a number goes on from another one (a range, a time, a list without blanks)."""
+    before = text[: match.start()].rstrip()
+    return before[-1:].isdigit() or before[-1:] in ":/" and before[-2:-1].isdigit()
 
 
 def _stands_alone(text: str, match: re.Match[str]) -> bool:

@@ -31,19 +31,22 @@ _ANNOUNCED = re.compile(
           |(?:possible|allowed|valid|available|the|candidate)\ (?:labels|answers|values|categories|classes|sentiments|options|choices)(?:\ are)?
           |(?:labels|categories|classes|sentiments?|options|intents?)(?:\ are|(?=\s?[:：]))
           |(?:answer|respond|reply|output|return|say|write)(?:\ (?:with|only|just|either|exactly|by|using|strictly|the\ word|one\ word)){1,4}
+          |(?:answer|respond|reply|output)(?=\ [^.\n]{1,120}\bor\b)
+          |(?:determine|decide|predict|judge|identify|say|state|indicate)\ (?:if|whether)\ [^.\n]{1,160}?\ (?:is|are)(?:\ \w{1,20}ly)?
           |(?:sentiment|tone|stance|polarity|category|label)\b[^.\n]{0,80}?\b(?:is|as|be)(?:\ either)?)
         \s?[:：]?\s{0,2}(?=["'“‘`«(\[{]|[^\W\d_])""",
     re.IGNORECASE | re.VERBOSE,
 )
+_WHICH = re.compile(r"\b(?:which|what|who)\b[^.?!:\n]{1,100}[:,](?=[^?\n]{3,120}\?)", re.IGNORECASE)
 _EITHER = re.compile(
-    r"\b(?:is|are|was|were|does|do|did|which)\b[^.?!\n]{1,160}?\s(?:(?:more|a|an|the) )?([^\W\d_][\w-]{1,24}),? or (?:(?:more|a|an|the) )?([^\W\d_][\w-]{1,24})[?]\s{0,4}$", re.IGNORECASE
+    r"\b(?:is|are|was|were|does|do|did|which)\b[^.?!:,\n]{1,160}?\s(?:(?:more|a|an|the) )?([^\W\d_][\w-]{1,24}),? or (?:(?:more|a|an|the) )?([^\W\d_][\w-]{1,24})[?]\s{0,4}$", re.IGNORECASE
 )
 _BULLETS = re.compile(r"\n[ \t]{0,8}[-*•][ \t]{1,4}[\"“'`*]{1,3}([^\"”'`*\n]{1,40})[\"”'`*]{1,3}")
 _BULLETED = re.compile(
     r"\b(?:respond with|reply with|answer with|output|labels|categories|classes|one of(?: the following)?(?: \w{1,20}){0,2}|options)[^\n]{0,60}:[ \t]{0,4}(?=\n)", re.IGNORECASE
 )
 _QUOTES = "\"'“”‘’`«» \t*"
-_NOT_LABELS = frozenset("the a an one it this that only just your nothing either following words word sentence json text following:".split())
+_NOT_LABELS = frozenset("in by to all my me if as at on. for of with is are be not no more less the a an one it this that only just your nothing either following words word sentence json text following:".split())
 
 
 def lettered(text: str) -> Mapping[str, str]:
@@ -108,8 +111,11 @@ def labels(text: str) -> tuple[str, ...]:
 
 
 def alternatives(question: str) -> tuple[str, ...]:
-    """The two words between which a short question chooses ("is it hot or cold?"), or nothing."""
-    match = _EITHER.search(question.strip()[-300:])
+    """The words between which a short question chooses ("is it hot or cold?", "which is a fish: cod or cow?"), or nothing."""
+    near = question.strip()[-300:]
+    if (which := _WHICH.search(near)) and (match := _LIST.match(near, which.end())):
+        return _items(match)
+    match = _EITHER.search(near)
     return (match[1], match[2]) if match else ()
 
 

@@ -26,7 +26,7 @@ _STATED = re.compile(
         |ergebnis|lösung|résultat|resultado|результат)|(?P<sign>答案|答え|回答|正解)|结果|結果)
         [*_)\]"']{0,4}(?:\ \([^()\n]{0,30}\))?
         (?:\ (?:to|for|of)\ [^\n.:]{1,80}?(?=\ (?:is|are|ist|est|es)\b))?
-        (?:\ (?:choice|option|value|number|lautet|sera|would|should|will|must|therefore|thus|here|then|is\ therefore|is\ thus)){0,2}
+        (?:\ (?:correct[ae]?|final[ea]?|choice|option|value|number|lautet|sera|would|should|will|must|therefore|thus|here|then|is\ therefore|is\ thus)){0,2}
         [*_]{0,3}\s{0,4}(?:[:：=＝]|是|为|為|は|\bis\b|\bare\b|\bbe\b|\bist\b|\blautet\b|\best\b|\bes\b|\bé\b|\bè\b|(?<=ответ)\s{0,3}[—–-]){1,2}
         \s{0,4}[:：]?[*_]{0,3}[ \t]{0,20}""",
     re.IGNORECASE | re.VERBOSE,

@@ -67,11 +67,11 @@ class _Asked:
 
     def placed(self) -> KeyKind:
         """Kind of an answer that has a place made for it, whatever it is: a number where the question asks for one, else text."""
-        return "number" if self.is_number() else "text"
+        return "number" if cues.is_number(self.question) else "text"
 
     def worded(self) -> KeyKind | None:
         """The kind that the bare question asks for."""
-        if self.is_number():
+        if cues.is_number(self.question):
             return "number"
         if self.either:
             return "label"
@@ -83,9 +83,6 @@ class _Asked:
         if cues.LETTER.search(self.all):
             return True
         return bool(self.options) and cues.CHOOSING.search(self.all) is not None and (self.place or not cues.PROSE.search(self.question))
-
-    def is_number(self) -> bool:
-        return cues.NUMBER.search(self.question) is not None and not cues.SEVERAL.search(self.question)
 
     def wanted(self, kind: KeyKind) -> Wanted:
         match kind:
