@@ -14,8 +14,10 @@ from fusiond.config.tree import FusionConfig, Place, Price, Seat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFacts:
-    """What a provider says of one model. None: it does not say. `size` in billions of parameters, `bytes` on disk;
-    `unavailable`: why it cannot be asked."""
+    """What a provider says of one model. None: it does not say.
+
+    `size` in billions of parameters, `bytes` on disk; `unavailable`: why it cannot be asked.
+    """
 
     model: str
     place: Place

@@ -6,7 +6,7 @@ Values only: every wire family decodes into these, every member encodes from the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -128,4 +128,8 @@ class Request:
     stream: bool = False
     include_usage: bool = False
     overrides: Overrides = Overrides()
-    ignored: tuple[str, ...] = field(default=())
+    ignored: tuple[str, ...] = ()
+
+    def traced(self) -> Request:
+        """The same request, with a trace asked for."""
+        return replace(self, overrides=replace(self.overrides, trace=True))

@@ -41,9 +41,12 @@ class Answer:
         """What became of the request so far."""
         return reported(self._plan, self._members.parts, self.decided, self._loop.time())
 
-    def waited_until(self) -> float | None:
-        """When the members last kept the answer waiting (the loop's clock)."""
-        return max((part.ended for part in self._members.parts.values() if part.ended is not None), default=None)
+    def overhead(self, began: float) -> float:
+        """Seconds that the daemon itself has taken since *began*: before the first member was asked, and since the last was heard."""
+        parts = self._members.parts.values()
+        asked = min((part.asked for part in parts), default=began)
+        heard = max((part.ended or part.first or part.asked for part in parts), default=began)
+        return max(0.0, asked - began) + max(0.0, self._loop.time() - heard)
 
 
 @asynccontextmanager

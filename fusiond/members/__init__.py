@@ -7,14 +7,17 @@ A provider's `stream` yields `Text`, `Thinking`, `ToolCall` and `Usage`, ends wi
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import Protocol
+from typing import Literal, Protocol
 
 from fusiond.call import Call
-from fusiond.catalog import ProviderFacts
+from fusiond.catalog import Member, ProviderFacts
 from fusiond.events import Event
 from fusiond.members.patience import Patience
 
-__all__ = ["Call", "Patience", "Provider"]
+__all__ = ["Call", "Patience", "Provider", "State"]
+
+State = Literal["ready", "cold", "loading"]
+"""Of a member's model: in memory, not in memory, on its way."""
 
 
 class Provider(Protocol):
@@ -22,6 +25,9 @@ class Provider(Protocol):
 
     def stream(self, call: Call, patience: Patience) -> AsyncGenerator[Event, None]:
         """Ask one member; every wait for the provider goes through `patience`."""
+
+    def state(self, member: Member) -> State:
+        """How the member's model is, from memory."""
 
     async def discover(self) -> ProviderFacts:
         """What models there are. Does not raise: an unreachable provider is a fact (`error`)."""

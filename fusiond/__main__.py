@@ -1,0 +1,23 @@
+"""`python -m fusiond`, and the command `fusiond`.
+
+`serve` is told apart here, so that the daemon never loads what only the terminal needs.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> int:
+    """Run a command. Returns its exit code."""
+    if sys.argv[1:2] == ["serve"]:
+        from fusiond.cli.serve import main as serve  # noqa: PLC0415
+
+        return serve(sys.argv[2:])
+    from fusiond.cli.app import main as command  # noqa: PLC0415
+
+    return command()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

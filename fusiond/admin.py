@@ -1,0 +1,127 @@
+"""What the daemon says of itself: is it alive, is it ready, what does it serve, how is everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+from aiohttp import web
+
+from fusiond import __version__
+from fusiond.catalog import Catalog, Member
+from fusiond.errors import UnknownModel
+from fusiond.plan import look_up, served
+from fusiond.revision import Revision
+from fusiond.server import Server
+from fusiond.wire.openai_models import ModelEntry, model, models
+
+Reload: TypeAlias = Callable[[], Awaitable[str | None]]
+"""Read the configuration again; why it was refused, or None."""
+
+
+class Admin:
+    """The daemon's own endpoints. `fault`: why the newest configuration was not taken."""
+
+    def __init__(self, server: Server, reload: Reload) -> None:
+        self._server = server
+        self._reload = reload
+        self.fault: str | None = None
+        self.draining = False
+
+    def add_to(self, router: web.UrlDispatcher) -> None:
+        """Add the endpoints."""
+        router.add_get("/healthz", self._alive)
+        router.add_get("/readyz", self._ready)
+        router.add_get("/v1/models", self._models)
+        router.add_get("/v1/models/{id:.+}", self._model)
+        router.add_get("/fusiond/status", self._status)
+        router.add_post("/fusiond/reload", self._reloaded)
+
+    @property
+    def _revision(self) -> Revision:
+        return self._server.revisions.current
+
+    async def _alive(self, _http: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def _ready(self, _http: web.Request) -> web.Response:
+        why = self._unready()
+        return web.json_response({"ready": why is None, "reason": why}, status=503 if why else 200)
+
+    async def _models(self, _http: web.Request) -> web.Response:
+        await self._revision.looked()
+        catalog = self._revision.catalog
+        entries = [_entry(name, catalog, self._server.started) for name in served(catalog)]
+        return web.Response(body=models(entries), content_type="application/json")
+
+    async def _model(self, http: web.Request) -> web.Response:
+        await self._revision.looked()
+        catalog, name = self._revision.catalog, http.match_info["id"]
+        look_up(name, catalog)
+        return web.Response(body=model(_entry(name, catalog, self._server.started)), content_type="application/json")
+
+    async def _status(self, _http: web.Request) -> web.Response:
+        revision, admission = self._revision, self._server.admission
+        catalog = revision.catalog
+        return web.json_response(
+            {
+                "version": __version__,
+                "revision": revision.number,
+                "ready": self._unready() is None,
+                "config": {"path": revision.config.path, "error": self.fault},
+                "members": {name: _member(member, revision) for name, member in catalog.members.items()},
+                "fusions": {name: _fusion(name, catalog) for name in catalog.fusions},
+                "providers": {name: {"error": said.error} for name, said in revision.facts.items()},
+                "offline": False,
+                "requests": {"running": admission.running, "waiting": admission.waiting, "served": self._server.served},
+            }
+        )
+
+    async def _reloaded(self, _http: web.Request) -> web.Response:
+        refused = await self._reload()
+        return web.json_response({"revision": self._revision.number, "error": refused}, status=422 if refused else 200)
+
+    def _unready(self) -> str | None:
+        if self.draining:
+            return "the daemon is shutting down"
+        able = [member for member in self._revision.catalog.members.values() if not member.unavailable and not member.paid]
+        if able:
+            return None
+        told = [f"{name}: {said.error}" for name, said in self._revision.facts.items() if said.error]
+        return "no member may answer" + (f" ({'; '.join(told)})" if told else "")
+
+
+def _entry(name: str, catalog: Catalog, created: int) -> ModelEntry:
+    """A name's entry; a fusion can hold what its smallest member can."""
+    try:
+        target = look_up(name, catalog)
+    except UnknownModel:  # an alias of something that is not there now
+        return ModelEntry(id=name, created=created)
+    if isinstance(target, Member):
+        return ModelEntry(id=name, created=created, owned_by=target.provider, context=target.context)
+    contexts = [catalog.members[seat.member].context for seat in target.panel]
+    return ModelEntry(id=name, created=created, context=min((context for context in contexts if context), default=None))
+
+
+def _member(member: Member, revision: Revision) -> dict[str, Any]:
+    reason = member.unavailable or ("costs money, and there is no [budget]" if member.paid else None)
+    return {
+        "place": member.place,
+        "state": revision.state(member),
+        "reason": reason,
+        "provider": member.provider,
+        "model": member.model,
+        "family": member.family,
+        "size": member.size,
+        "reasoning": member.reasoning,
+        "tools": member.tools,
+        "vision": member.vision,
+        "context": member.context,
+        "price": None if member.price is None else {"input": str(member.price.input), "output": str(member.price.output)},
+    }
+
+
+def _fusion(name: str, catalog: Catalog) -> dict[str, Any]:
+    fusion = catalog.fusions[name]
+    panel = [{"member": seat.member, "samples": seat.samples, "temperature": seat.temperature} for seat in fusion.panel]
+    return {"strategy": fusion.config.strategy, "panel": panel, "judge": fusion.judge, "writer": fusion.writer}

@@ -1,0 +1,117 @@
+"""How much the daemon takes on at once: so many requests, so many more waiting, and so many bytes of bodies together.
+
+What is too much is turned away at once with a time to come back: failing quickly is kinder than a queue that nobody sees.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from fusiond.errors import Busy, TooLarge
+
+BODY_LIMIT = 64 * 1024 * 1024
+"""Bytes of one body."""
+
+BODIES_LIMIT = 4 * BODY_LIMIT
+"""Bytes of all bodies that are held at one time."""
+
+RETRY_AFTER = 2.0
+
+
+class Admission:
+    """The requests of all revisions. The limits may change while requests run and wait."""
+
+    def __init__(self, running: int, queue: int) -> None:
+        self._limit = running
+        self._queue_limit = queue
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self.running = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many requests are in the queue."""
+        return len(self._waiting)
+
+    def resize(self, running: int, queue: int) -> None:
+        """Take the limits of a new configuration; whoever waits and fits now goes on."""
+        self._limit, self._queue_limit = running, queue
+        self._admit()
+
+    @asynccontextmanager
+    async def admitted(self) -> AsyncIterator[None]:
+        """Wait for a place, first come, first served. Raises Busy where the queue is full."""
+        if self.running < self._limit and not self._waiting:
+            self.running += 1
+        else:
+            await self._queue()
+        try:
+            yield
+        finally:
+            self.running -= 1
+            self._admit()
+
+    async def _queue(self) -> None:
+        if len(self._waiting) >= self._queue_limit:
+            raise Busy(f"{self.running} requests run and {self.waiting} wait: come back later", retry_after=RETRY_AFTER)
+        place = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        here = False
+        try:
+            await place
+            here = True
+        finally:
+            if place in self._waiting:
+                self._waiting.remove(place)
+            elif not here and not place.cancelled():
+                self.running -= 1  # it was given its place and left in the same turn
+                self._admit()
+
+    def _admit(self) -> None:
+        while self._waiting and self.running < self._limit:
+            place = self._waiting.popleft()
+            if not place.done():
+                self.running += 1
+                place.set_result(None)
+
+
+class Bodies:
+    """The bytes of all bodies in flight."""
+
+    def __init__(self) -> None:
+        self._held = 0
+
+    @contextmanager
+    def body(self, announced: int | None) -> Iterator[Body]:
+        """One body's share, held for as long as the block lasts. `announced`: its Content-Length. Raises TooLarge or Busy."""
+        body = Body(self)
+        try:
+            if announced:
+                body.grow(announced)
+            yield body
+        finally:
+            self._held -= body.size
+
+    def hold(self, size: int) -> None:
+        """Raises Busy where that is too much together."""
+        if self._held + size > BODIES_LIMIT:
+            raise Busy("the bodies of the requests that run take all the memory they may: come back later", retry_after=RETRY_AFTER)
+        self._held += size
+
+
+class Body:
+    """The bytes held for one request."""
+
+    def __init__(self, bodies: Bodies) -> None:
+        self._bodies = bodies
+        self.size = 0
+
+    def grow(self, size: int) -> None:
+        """Hold at least *size* bytes."""
+        if size > BODY_LIMIT:
+            raise TooLarge(f"a body may have {BODY_LIMIT} bytes")
+        if size > self.size:
+            self._bodies.hold(size - self.size)
+            self.size = size

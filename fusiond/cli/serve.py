@@ -1,0 +1,71 @@
+"""`fusiond serve`: the daemon in the foreground. Light on purpose: it starts with every login, and stays in memory all day."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from fusiond.config import ConfigErrors
+from fusiond.config.address import parse_address
+from fusiond.daemon import Daemon
+from fusiond.sockets import CannotListen
+
+BAD_CONFIGURATION = 78
+"""EX_CONFIG: a service manager need not try again."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve until told to stop."""
+    options = _parser().parse_args(arguments)
+    _log(options.log_level)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(options.config, options.listen or ()))
+    except ConfigErrors as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return BAD_CONFIGURATION
+    except (CannotListen, PermissionError) as error:
+        print(f"fusiond: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+async def _serve(config: Path | None, listen: Sequence[str]) -> None:
+    await Daemon(config, listen).serve()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="fusiond serve", description="Run the daemon.")
+    parser.add_argument("--config", type=Path, metavar="PATH", help="the configuration's file (default: see fusiond check)")
+    parser.add_argument("--listen", action="append", type=_address, metavar="ADDRESS", help="HOST:PORT, unix:PATH or unix, in place of server.listen")
+    parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"], help="what goes to standard error")
+    return parser
+
+
+def _address(text: str) -> str:
+    try:
+        parse_address(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"'{text}' {error}") from None
+    return text
+
+
+def _log(level: str) -> None:
+    """To standard error; without a time where the journal adds its own."""
+    form = "%(levelname)s %(message)s" if "JOURNAL_STREAM" in os.environ else "%(asctime)s %(levelname)s %(message)s"
+    logging.basicConfig(level=level.upper(), format=form, stream=sys.stderr)
+    for loud in ("httpx", "httpcore", "aiohttp.access", "watchfiles", "asyncio"):
+        logging.getLogger(loud).setLevel(logging.WARNING)
+
+
+def _loop_factory():  # noqa: ANN202
+    try:
+        import uvloop  # noqa: PLC0415  # not everywhere
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

@@ -1,0 +1,247 @@
+"""The composition root: what lives as long as the daemon, and how a configuration becomes a revision that serves.
+
+Everything that runs in the background is a task of one group here; a signal ends the group, the requests in flight get their time, and the
+daemon leaves with 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any, assert_never
+
+from aiohttp import web
+
+from fusiond.admin import Admin
+from fusiond.catalog import ProviderFacts
+from fusiond.config import (
+    Config,
+    ConfigErrors,
+    LlamaCppConfig,
+    MemberConfig,
+    OllamaConfig,
+    OpenAIConfig,
+    OpenRouterConfig,
+    ProviderConfig,
+    Secret,
+    candidates,
+    load,
+    locate,
+)
+from fusiond.config.address import Address, TcpAddress, parse_address
+from fusiond.gate import Gate
+from fusiond.members import Provider
+from fusiond.members.engines import Engines
+from fusiond.members.llamacpp import LlamaCpp
+from fusiond.members.ollama import Ollama
+from fusiond.members.openai import OpenAI
+from fusiond.members.openrouter import OpenRouter
+from fusiond.members.residency import Residency
+from fusiond.reload import changes
+from fusiond.revision import Revision, Revisions
+from fusiond.server import Server
+from fusiond.sockets import CannotListen, Listener, bind
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_SECONDS = 30.0
+"""How often the providers are asked what models they have: a model that was pulled is there within a minute."""
+
+OLLAMA_ADDRESS = "http://127.0.0.1:11434"
+
+
+class Daemon:
+    """One running daemon. `config`: the file that the command line names; `listen`: addresses in place of the configuration's."""
+
+    def __init__(self, config: Path | None, listen: Sequence[str]) -> None:
+        self._config_path = config
+        self._listen = tuple(listen)
+        self._poke = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        self._background: set[asyncio.Task[None]] = set()
+        self._residency = Residency(self._spawn)
+        self._engines = Engines(self._spawn)
+        self._listeners: dict[Address, tuple[Listener, web.SockSite]] = {}
+        first = self._load()
+        self._revisions = Revisions(self._built(1, first))
+        self._server = Server(self._revisions)
+        self._admin = Admin(self._server, self.reload)
+        app = self._server.app()
+        self._admin.add_to(app.router)
+        self._runner = web.AppRunner(
+            app, handler_cancellation=True, auto_decompress=False, access_log=None, shutdown_timeout=first.server.drain_seconds
+        )
+
+    async def serve(self) -> None:
+        """Serve until SIGTERM or SIGINT. Raises ConfigErrors for a bad configuration, and CannotListen where an address cannot be had."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signum, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._poke.set)
+        try:
+            await self._runner.setup()
+            await self._listen_on(self._revisions.current.config)
+            for listener, _ in self._listeners.values():
+                log.info("listening on %s", listener)
+            async with asyncio.TaskGroup() as group:
+                work = [group.create_task(self._reloads()), group.create_task(self._looks())]
+                await stop.wait()
+                self._admin.draining = True
+                for task in work:
+                    task.cancel()
+        finally:
+            await self._close()
+
+    async def reload(self) -> str | None:
+        """Read the configuration again. Returns why it was refused; None: it serves, or says what served before."""
+        async with self._reloading:
+            try:
+                await self._take(self._load())
+            except (ConfigErrors, CannotListen, PermissionError) as error:
+                if str(error) != self._admin.fault:
+                    log.error("the configuration was not taken: %s", error)  # noqa: TRY400  # its text says it all
+                self._admin.fault = str(error)
+            else:
+                self._admin.fault = None
+            return self._admin.fault
+
+    async def _take(self, config: Config) -> None:
+        current = self._revisions.current
+        if config == current.config:
+            return
+        new = self._built(current.number + 1, config)
+        await self._listen_on(config)
+        kept = {name: facts for name, facts in current.facts.items() if config.providers.get(name) == current.config.providers[name]}
+        if kept.keys() == config.providers.keys():
+            new.learn(kept)
+        self._server.admission.resize(config.server.max_requests, config.server.queue)
+        await self._revisions.replace(new)
+        self._spawn(self._look(new))
+        log.info("revision %d serves", new.number)
+
+    async def _reloads(self) -> None:
+        async with aclosing(changes(self._watched, self._poke)) as occasions:
+            async for _ in occasions:
+                await self.reload()
+
+    def _watched(self) -> list[Path]:
+        config = self._revisions.current.config
+        if config.files:
+            return [Path(file) for file in config.files]
+        return [self._config_path] if self._config_path else list(candidates())
+
+    async def _looks(self) -> None:
+        """Ask the providers what they have, now and for ever."""
+        while True:
+            await self._look(self._revisions.current)
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+    async def _look(self, revision: Revision) -> None:
+        async with asyncio.TaskGroup() as group:
+            looks = {name: group.create_task(provider.discover()) for name, provider in revision.providers.items()}
+        facts: Mapping[str, ProviderFacts] = {name: look.result() for name, look in looks.items()}
+        if revision.learn(facts):
+            told = ", ".join(f"{name}: {said.error or f'{len(said.models)} models'}" for name, said in facts.items())
+            log.info("providers: %s", told)
+
+    async def _listen_on(self, config: Config) -> None:
+        """Bind what is new before letting go of what is old, so that a refused address changes nothing."""
+        wanted = [parse_address(text) for text in self._listen or config.server.listen]
+        bound: list[Listener] = []
+        try:
+            bound += (bind(address) for address in wanted if address not in self._listeners)
+        except CannotListen:
+            for listener in bound:
+                listener.close()
+            raise
+        for listener in bound:
+            site = web.SockSite(self._runner, listener.socket)
+            await site.start()
+            self._listeners[listener.address] = listener, site
+        for address in self._listeners.keys() - set(wanted):
+            listener, site = self._listeners.pop(address)
+            await site.stop()
+            listener.close()
+
+    async def _close(self) -> None:
+        """Finish what is in flight, within the time that the configuration gives; then end everything."""
+        await self._runner.cleanup()
+        for listener, _ in self._listeners.values():
+            listener.close()
+        for task in self._background:
+            task.cancel()
+        await self._engines.aclose()
+        await self._revisions.current.close()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Work that outlives the request that began it."""
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
+
+    def _load(self) -> Config:
+        path = locate(self._config_path)
+        return load(path) if path else unconfigured(os.environ)
+
+    def _built(self, number: int, config: Config) -> Revision:
+        providers = {name: self._provider(name, provider, config) for name, provider in config.providers.items()}
+        return Revision(number, config, providers, gate_of(config, self._listen or config.server.listen), memory=memory())
+
+    def _provider(self, name: str, provider: ProviderConfig, config: Config) -> Provider:
+        match provider:
+            case OllamaConfig():
+                return Ollama(provider, self._residency)
+            case OpenRouterConfig():
+                return OpenRouter(provider)
+            case OpenAIConfig():
+                return OpenAI(provider, self._residency)
+            case LlamaCppConfig():
+                models = (member.model for member in config.members.values() if member.provider == name)
+                return LlamaCpp(provider, self._engines, models)
+        assert_never(provider)
+
+
+def unconfigured(environment: Mapping[str, str]) -> Config:
+    """What the daemon starts on without a file: Ollama, the built-in engine, and OpenRouter where there is a key for it."""
+    providers: dict[str, ProviderConfig] = {
+        "ollama": OllamaConfig(api="ollama", url=_ollama_url(environment.get("OLLAMA_HOST", ""))),
+        "builtin": LlamaCppConfig(api="llamacpp"),
+    }
+    members = {}
+    if environment.get("OPENROUTER_API_KEY"):
+        providers["openrouter"] = OpenRouterConfig(api="openrouter", api_key=Secret(env="OPENROUTER_API_KEY"))
+        members["openrouter/auto"] = MemberConfig(provider="openrouter", model="openrouter/auto")
+    return Config(providers=providers, members=members)
+
+
+def _ollama_url(host: str) -> str:
+    """`OLLAMA_HOST` as Ollama takes it: with or without a scheme and a port, 0.0.0.0 standing for this machine."""
+    host = host.strip().rstrip("/")
+    if not host:
+        return OLLAMA_ADDRESS
+    url = host if "://" in host else f"http://{host}"
+    scheme, _, rest = url.partition("://")
+    name, colon, port = rest.rpartition(":")
+    if not colon or not port.isdigit():
+        name, port = rest, {"http": "11434", "https": "443"}.get(scheme, "11434")
+    return f"{scheme}://{'127.0.0.1' if name in ('0.0.0.0', '') else name}:{port}"  # noqa: S104  # not bound, but read
+
+
+def gate_of(config: Config, listen: Iterable[str]) -> Gate:
+    """The gate of a configuration: with tokens, the addresses that are listened on are names of ours."""
+    server = config.server
+    tokens = tuple(token for secret in server.tokens if (token := secret.read()))
+    own = {address.host for text in listen if isinstance(address := parse_address(text), TcpAddress)} if tokens else set()
+    return Gate(hosts=frozenset(own | {host.lower() for host in server.allowed_hosts}), origins=frozenset(server.allowed_origins), tokens=tokens)
+
+
+def memory() -> int:
+    """Bytes of memory that this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,0 +1,86 @@
+"""One streamed response: when its headers go out, what keeps it alive, and the two ways in which it ends.
+
+The headers wait for the first content, or for `heartbeat` seconds at the most: until then a failure can still have its own HTTP status. What comes
+before the content (thinking) waits with them. A stream that fails later is cut off after its error, since half of all clients take a clean end
+for the whole answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from aiohttp import web
+
+WRITE_STALL_SECONDS = 120.0
+"""A client that takes nothing for so long is gone."""
+
+
+class Outlet:
+    """The response to one request. `headers` is asked when they go out; `keep_alive` is what a silent stream sends, `heartbeat` in seconds."""
+
+    def __init__(self, http: web.Request, headers: Callable[[], Mapping[str, str]], *, keep_alive: bytes, heartbeat: float) -> None:
+        self._http = http
+        self._headers = headers
+        self._keep_alive = keep_alive
+        self._heartbeat = heartbeat
+        self._loop = asyncio.get_running_loop()
+        self._response = web.StreamResponse()
+        self._opening = asyncio.Lock()
+        self._held: list[bytes] = []
+        self._last = self._loop.time()
+        self._writing: float | None = None
+        self.begun = False
+
+    async def hold(self, data: bytes) -> None:
+        """Send *data* with the headers, if they are still to come."""
+        if self.begun:
+            await self.write(data)
+        else:
+            self._held.append(data)
+
+    async def write(self, data: bytes) -> None:
+        """Send *data* now."""
+        if not self.begun:
+            await self._open()
+        self._last = self._writing = self._loop.time()
+        await self._response.write(data)
+        self._writing = None
+
+    async def end(self) -> web.StreamResponse:
+        """The success end."""
+        await self._response.write_eof()
+        return self._response
+
+    async def fail(self, error: bytes) -> web.StreamResponse:
+        """The other end: the error in the stream, and the connection closed without the end of the body."""
+        await self.write(error)
+        if self._http.transport is not None:
+            self._http.transport.close()
+        return self._response
+
+    async def beat(self) -> None:
+        """Keep the stream alive for as long as this runs, beside whoever writes; give up a client that takes nothing."""
+        while True:
+            await asyncio.sleep(self._last + self._heartbeat - self._loop.time())
+            now = self._loop.time()
+            if self._writing is not None:
+                self._give_up(now - self._writing)
+                self._last = now
+            elif now >= self._last + self._heartbeat:
+                await self.write(self._keep_alive)
+
+    def _give_up(self, waited: float) -> None:
+        if waited > WRITE_STALL_SECONDS and self._http.transport is not None:
+            self._http.transport.abort()
+
+    async def _open(self) -> None:
+        async with self._opening:
+            if self.begun:
+                return
+            self._response.headers.update(self._headers())
+            await self._response.prepare(self._http)
+            self.begun = True
+            self._writing = self._loop.time()
+            await self._response.write(b"".join(self._held) or self._keep_alive)
+            self._writing = None
