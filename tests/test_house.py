@@ -15,10 +15,10 @@ MODULES = {".".join(path.relative_to(TOP).with_suffix("").parts).removesuffix(".
 LONGEST_FILE = 350
 
 LAYERS = [
-    {"errors", "chat", "events", "config", "catalog", "report", "call"},
-    {"wire", "members", "keys", "policy", "merge", "places"},
+    {"errors", "chat", "events", "config", "catalog", "report", "call", "guess", "places"},
+    {"wire", "members", "keys", "policy", "merge", "resolve"},
     {"plan", "fuse", "telemetry"},
-    {"run"},
+    {"run", "revision"},
     {"server", "admin", "reload", "systemd"},
     {"daemon"},
     {"cli", "__main__"},
