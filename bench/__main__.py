@@ -1,0 +1,79 @@
+"""All measurements, printed as the Markdown table that README shows: `python -m bench [single] [vote] [rest]`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from bench import rest, single, vote
+from bench.processes import CORES, LOAD_CORE
+
+Lines = Iterator[tuple[str, str]]
+
+
+def machine() -> str:
+    """The machine in one line."""
+    names = [
+        line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if line.startswith("model name")
+    ]
+    return f"{names[0] if names else platform.machine()}, {len(CORES)} cores, {platform.system()}, Python {platform.python_version()}"
+
+
+def single_lines(pairs: int) -> Lines:
+    """`single` against the relay."""
+    for each in single.compare(pairs=pairs, requests=1000):
+        ours, theirs = (statistics.median(rate.clock for rate in rates) for rates in (each.fusiond, each.relay))
+        low, high = each.spread
+        yield (
+            f"`single`, {'streamed' if each.stream else 'whole'}, 16 connections, 64 chunks: requests a second against a bare relay's",
+            f"**{each.ratio:.2f}** ({low:.2f} to {high:.2f}): {ours:.0f} / {theirs:.0f}; by processor time {each.processor_ratio:.2f}",
+        )
+
+
+def vote_lines(pairs: int) -> Lines:
+    """`vote` against the slowest needed member."""
+    for each in vote.compare(pairs=pairs):
+        fused, alone = statistics.median(each.fused), statistics.median(each.alone)
+        yield (
+            f"`vote` of three, {each.needed} needed: time against the slowest needed member's own",
+            f"**{each.ratio:.3f}**: {fused:.0f} / {alone:.0f} ms",
+        )
+
+
+def rest_lines(pairs: int) -> Lines:
+    """Start, and memory."""
+    start = rest.start(pairs=pairs)
+    ready, imported = statistics.median(start.ready), statistics.median(start.imported)
+    yield "ready after the start, against importing aiohttp, pydantic and watchfiles", f"**{start.ratio:.2f}**: {ready:.2f} / {imported:.2f} s"
+    memory = rest.memory()
+    yield "memory at rest, without the built-in engine", f"**{memory.rest:.0f} MiB**"
+    most = "; ".join(f"{count}: {peak:.0f} MiB, {(peak - memory.rest) * 1024 / count:.0f} KiB each" for count, peak in memory.peaks.items())
+    yield "memory with so many streams at once, all of them complete", f"{most}; afterwards {memory.after:.0f} MiB"
+
+
+PARTS: dict[str, Callable[[int], Lines]] = {"single": single_lines, "vote": vote_lines, "rest": rest_lines}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print one line of the table after the other, as they are measured."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--pairs", type=int, default=5, help="runs of each side, taken in turn (default: 5)")
+    options = parser.parse_args(arguments)
+    if sys.platform != "linux":
+        parser.error("the measurements pin processes to cores and read /proc, so that they need Linux")
+    if len(CORES) > 1:
+        os.sched_setaffinity(0, {CORES[LOAD_CORE]})
+    print(f"| {machine()} | |\n|---|---|")
+    for part in options.parts:
+        for name, result in PARTS[part](options.pairs):
+            print(f"| {name} | {result} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
