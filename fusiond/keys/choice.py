@@ -22,7 +22,8 @@ _LONE_LOWER = re.compile(r"[\s\"'(\[]{0,4}([a-z])[)\].:\"']{0,3}\s{0,4}$|[(\[]([
 _SECOND = re.compile(r"\s{0,3}(?:and|or|,|/|&|und|oder|et|ou|y|и|或)\s{0,3}(?:option\s)?\(?[A-Z](?![\w'’])")
 _GOES_ON = re.compile(r"\s{1,3}(?!because|since|as\b|which|for\b|is\b|and\b|but\b|with\b|from\b)[a-z]")
 _MENTION = re.compile(
-    r"(?<![\w|\\)])[(\[]\*{0,2}([A-Z])\*{0,2}[)\]]|\b(?i:option|choice|letter|answer)\s{1,3}\*{0,2}([A-Z])\b|\*\*\(?([A-Z])[).:]?(?:\s[^*\n]{0,200})?\*\*"
+    r"(?<![\w|\\)])[(\[]\*{0,2}([A-Z])\*{0,2}[)\]]|\b(?i:option|choice|letter|answer)\s{1,3}\*{0,2}([A-Z])\b|"
+    r"\*\*\(?([A-Z])[).:]?(?:\s[^*\n]{0,200})?\*\*"
 )
 _DENIED = re.compile(r"\b(?:incorrect|wrong|eliminated?|false|ruled out|not (?:the (?:correct|right)|correct|right|\(?[A-Z]\b))", re.IGNORECASE)
 _CLOSEST = re.compile(r"\bclosest\b[^.\n]{0,60}?[(\[]([A-Z])[)\]]", re.IGNORECASE)
@@ -54,7 +55,7 @@ def _lead(wanted: Wanted, region: str) -> str | None:
         lower = _LONE_LOWER.match(region)
         return _offered(wanted, (lower[1] or lower[2]).upper()) if lower else None
     bare = not match["after"].strip()
-    if _SECOND.match(match["rest"]) or bare and match["letter"] in "AI" and _GOES_ON.match(match["after"] + match["rest"]):
+    if _SECOND.match(match["rest"]) or (bare and match["letter"] in "AI" and _GOES_ON.match(match["after"] + match["rest"])):
         return None
     return _offered(wanted, match["letter"])
 
@@ -75,8 +76,8 @@ def _mentioned(wanted: Wanted, region: str) -> str | None:
 def _closing(wanted: Wanted, reading: Reading) -> str | None:
     """A reply that states nothing: all of it, its last line, or the one letter that its end names."""
     walks = len(_OPENS.findall(reading.whole[-4_000:])) > 1
-    for region in (reading.whole, reading.last) if len(reading.whole) <= 400 else (reading.last,):
-        region = plain(unlatex(region)).strip()
+    for said in (reading.whole, reading.last) if len(reading.whole) <= 400 else (reading.last,):
+        region = plain(unlatex(said)).strip()
         if refuses(region):
             return None
         if not walks and (letter := _alone(wanted, region) or _repeated(wanted, region)) is not None:
@@ -86,7 +87,7 @@ def _closing(wanted: Wanted, reading: Reading) -> str | None:
 
 def _alone(wanted: Wanted, region: str) -> str | None:
     """A letter with nothing behind it, or with a mark and one line of text behind it."""
-    if len(region) <= 4 or "\n" not in region and re.match(r"[(\[]?[A-Z][)\].:]", region):
+    if len(region) <= 4 or ("\n" not in region and re.match(r"[(\[]?[A-Z][)\].:]", region)):
         return _lead(wanted, region)
     return None
 

@@ -17,9 +17,7 @@ from fusiond.keys.refusal import refuses
 _LONGEST = 400
 """Digits, and size of an exponent, beyond which a number is not worth reading."""
 
-_GROUPED = (
-    r"\d{1,3}(?:,\d{3}){1,40}(?!\d|,\d)|\d{1,2}(?:,\d{2}){1,20},\d{3}(?!\d|,\d)|\d{1,3}(?:[ '’_\u00a0\u202f\u2009]\d{3}){1,40}(?!\d|[ ,']\d)"
-)
+_GROUPED = r"\d{1,3}(?:,\d{3}){1,40}(?!\d|,\d)|\d{1,2}(?:,\d{2}){1,20},\d{3}(?!\d|,\d)|\d{1,3}(?:[ '’_\u00a0\u202f\u2009]\d{3}){1,40}(?!\d|[ ,']\d)"
 _POINTED = r"\d{1,3}(?:\.\d{3}){2,40}(?:,\d{1,40})?(?!\d|[.,]\d)|\d{1,3}\.\d{3},\d{1,40}(?!\d|[.,]\d)"
 _COMMA = r"\d{1,40},(?:\d{1,2}|\d{4,40})(?!\d|,\d)"
 _PLAIN = r"(?:" + _GROUPED + r"|\d{1,400})(?:\.\d{1,400})?|\.\d{1,400}"
@@ -36,12 +34,16 @@ _QUANTITY = re.compile(
 )
 _SCALES = {"thousand": 10**3, "k": 10**3, "million": 10**6, "mn": 10**6, "billion": 10**9, "bn": 10**9, "trillion": 10**12}
 _BEFORE = re.compile(
-    r"(?:(?:approximately|approx\.?|about|around|roughly|exactly|only|just|nearly|almost|a total of|at (?:least|most)|up to|equal to|ca\.?|etwa|≈|~|±|"
+    r"(?:(?:approximately|approx\.?|about|around|roughly|exactly|only|just|nearly|almost|a total of|at (?:least|most)|up to|equal to|ca\.?|etwa|"
+    r"≈|~|±|"
     r"[a-z]\w{0,12} ?(?:\([^()]{0,20}\))? ?=|[:=]) ?){0,3}",
     re.IGNORECASE,
 )
 _UNIT = re.compile(r"(?: |-|(?=[^\w\s]))?(?:[^\W\d_]|[ %°‰²³/.'’\"()²^·*€$£¥₹-]|(?<=\^)[-\d]|(?<=[a-z])[23](?!\d)){0,60}", re.IGNORECASE)
-_COPULA = re.compile(r"(?:=|≈|\b(?:is|are|was|were|be|equals?|has|have|had|gets?|makes?|costs?|needs?|earns?|pays?|takes?|ist|sind|est|es|total(?:s|ing)?)\b)", re.IGNORECASE)
+_COPULA = re.compile(
+    r"(?:=|≈|\b(?:is|are|was|were|be|equals?|has|have|had|gets?|makes?|costs?|needs?|earns?|pays?|takes?|ist|sind|est|es|total(?:s|ing)?)\b)",
+    re.IGNORECASE,
+)
 _CLAUSE = re.compile(r"[.!?](?:\s|$)|[;\n(]|, (?=[^\W\d])|\b(?:because|since|which|so|meaning|if|but|not|per)\b", re.IGNORECASE)
 _BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
@@ -50,11 +52,13 @@ _VULGAR = re.compile(r"(?<=\d)(?=[¼½¾⅐-⅞])")
 _FRACTION = re.compile(r"\\frac ?\{? ?(-?\d{1,400}) ?\}? ?\{? ?(-?\d{1,400}) ?\}?")
 _CLOCK = re.compile(r"\d:\d\d")
 
-_SMALL = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
+_SMALL = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen").split()
 _TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
-_WORDS = {word: value for value, word in enumerate(_SMALL)} | _TENS | {
-    f"{tens}{dash}{_SMALL[ones]}": value + ones for tens, value in _TENS.items() for ones in range(1, 10) for dash in ("-", " ")
-}
+_WORDS = (
+    {word: value for value, word in enumerate(_SMALL)}
+    | _TENS
+    | {f"{tens}{dash}{_SMALL[ones]}": value + ones for tens, value in _TENS.items() for ones in range(1, 10) for dash in ("-", " ")}
+)
 _SPELT = re.compile(r"(?:minus |negative )?([a-z]+(?:[- ](?:one|two|three|four|five|six|seven|eight|nine)\b)?)", re.IGNORECASE)
 
 
@@ -76,7 +80,7 @@ def value(text: str) -> Fraction | None:
     """The number that all of `text` is, with nothing beside it but a sign, currency, percent or degrees."""
     tidy = _tidy(text).strip(" .")
     match = _QUANTITY.match(tidy)
-    if match is None or tidy[match.end():].strip(" %°€$£") or _CLOCK.search(tidy):
+    if match is None or tidy[match.end() :].strip(" %°€$£") or _CLOCK.search(tidy):
         return None
     return _fraction(match)
 
@@ -111,23 +115,29 @@ def _head(text: str) -> Fraction | None:
     if match is None:
         return _spelt(text)
     unit = _UNIT.match(text, match.end())
-    rest = text[unit.end() if unit else match.end():]
-    tail = text[match.end():]
+    rest = text[unit.end() if unit else match.end() :]
+    tail = text[match.end() :]
     clause = _CLAUSE.split(tail, maxsplit=1)[0]
-    if rest.strip() and any(sign.isdigit() for sign in clause) or _CLOCK.match(text[match.start():]) or _runs_on(tail):
+    if (rest.strip() and any(sign.isdigit() for sign in clause)) or _CLOCK.match(text[match.start() :]) or _runs_on(tail):
         return None
     return _fraction(match)
 
 
 def _runs_on(tail: str) -> bool:
     """Whether what follows makes the number a part of something else: a word, a sum, a list, a range."""
-    return bool(re.match(r"[^\W\d]{0,3}\d|[_:]\d| ?[-+*/^×÷,] ?[$\d(]| (?:or|and|to|times|plus|minus|und|oder|et|ou) (?:\D{0,20})\d|[a-z]\s?[=^(]", tail, re.IGNORECASE))
+    return bool(
+        re.match(
+            r"[^\W\d]{0,3}\d|[_:]\d| ?[-+*/^×÷,] ?[$\d(]| (?:or|and|to|times|plus|minus|und|oder|et|ou) (?:\D{0,20})\d|[a-z]\s?[=^(]",
+            tail,
+            re.IGNORECASE,
+        )
+    )
 
 
 def _only(clause: str) -> Fraction | None:
-    """The number of a clause: the only one, or the only one after its last "is" or "=".  """
+    """The number of a clause: the only one, or the only one after its last "is" or "="."""
     copulas = list(_COPULA.finditer(clause))
-    for part in ([clause[copulas[-1].end():]] if copulas else []) + [clause]:
+    for part in ([clause[copulas[-1].end() :]] if copulas else []) + [clause]:
         matches = list(_QUANTITY.finditer(part))
         values = {_fraction(match) for match in matches if _stands_alone(part, match)}
         if len(values) == 1 and not any(_continues(part, match) for match in matches):
@@ -140,11 +150,13 @@ def _only(clause: str) -> Fraction | None:
 def _continues(text: str, match: re.Match[str]) -> bool:
     """Whether a number goes on from another one (a range, a time, a list without blanks)."""
     before = text[: match.start()].rstrip()
-    return before[-1:].isdigit() or before[-1:] in ":/" and before[-2:-1].isdigit()
+    return before[-1:].isdigit() or (before[-1:] in ":/" and before[-2:-1].isdigit())
 
 
 def _stands_alone(text: str, match: re.Match[str]) -> bool:
-    return not (match.start() and (text[match.start() - 1].isalnum() or text[match.start() - 1] in "_^")) and not re.match(r"[\w:]\d|st\b|nd\b|rd\b|th\b", text[match.end():])
+    return not (match.start() and (text[match.start() - 1].isalnum() or text[match.start() - 1] in "_^")) and not re.match(
+        r"[\w:]\d|st\b|nd\b|rd\b|th\b", text[match.end() :]
+    )
 
 
 def _closing(reading: Reading) -> Fraction | None:
@@ -170,7 +182,9 @@ def _spelt(text: str) -> Fraction | None:
     match = _SPELT.match(text)
     if match is None or (number := _WORDS.get(match[1].lower())) is None:
         return None
-    if any(sign.isdigit() for sign in text) or re.match(r"[- ](?:hundred|thousand|million|half|third|quarter|and|or|of)", text[match.end():], re.IGNORECASE):
+    if any(sign.isdigit() for sign in text) or re.match(
+        r"[- ](?:hundred|thousand|million|half|third|quarter|and|or|of)", text[match.end() :], re.IGNORECASE
+    ):
         return None
     return Fraction(-number if match[0][:1].lower() in "mn" and match[0].lower().startswith(("minus", "negative")) else number)
 

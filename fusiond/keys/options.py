@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping
 
 _OPENING = re.compile(
-    r"""(?:^|(?<=\n))[ \t]{0,12}(?:[-*•>]\ {1,3})?\*{0,2}[(\[]?([A-Za-z])(?:[)\].．、:：]|\ [-–]\ |\)?\s?[.:-](?=\s))\*{0,2}(?=\s|\*|[^\W\d_]{2}|\d|\$|[^\x00-\x7f])""",
+    r"""(?:^|(?<=\n))[ \t]{0,12}(?:[-*•>]\ {1,3})?\*{0,2}[(\[]?([A-Za-z])(?:[)\].．、:：]|\ [-–]\ |\)?\s?[.:-](?=\s))\*{0,2}(?=\s|\*|[^\W\d_]{2}|"
+    r"\d|\$|[^\x00-\x7f])""",
     re.VERBOSE,
 )
 """A letter that opens a line."""
@@ -17,17 +18,25 @@ _INLINE = re.compile(r"(?:^|(?<=[\s,;:?]))\*{0,2}[(\[]?([A-Za-z])[)\]]\*{0,2}[.:
 """A letter with a bracket, anywhere."""
 _POINTED = re.compile(r"(?:^|(?<=[\s,;]))\*{0,2}([A-Z])[.:．、]\*{0,2}(?=\s|\d|[^\x00-\x7f])")
 """A letter with a point, anywhere: only a longer run of these is a list of options."""
-_NAMED_LETTERS = re.compile(r"\b([A-J])(?:\s?[,/|、]\s?([A-J])){1,9},?\s{1,2}?(?:or|and|oder|ou|o|или|или)?\s?\(?([A-J])\b|\b([A-J])\s(?:or|oder|ou|o|или)\s([A-J])\b|\(?\b([A-J])(?:-|–| to | through )([A-J])\b")
+_NAMED_LETTERS = re.compile(
+    r"\b([A-J])(?:\s?[,/|、]\s?([A-J])){1,9},?\s{1,2}?(?:or|and|oder|ou|o|или|или)?\s?\(?([A-J])\b|\b([A-J])\s(?:or|oder|ou|o|или)\s([A-J])\b|"
+    r"\(?\b([A-J])(?:-|–| to | through )([A-J])\b"
+)
 _ITEM = r"""(?:["'“‘`«][^"'”’`»\n]{1,40}["'”’`»]|[^\W\d_][\w+#-]{0,30}(?:[ ][\w-]{1,30}){0,2}?)"""
 _LIST = re.compile(
     rf"""\s{{0,4}}[(\[{{]?(?P<items>{_ITEM}(?:\s{{0,2}}(?:,|/|\||;|、)\s{{0,2}}{_ITEM}){{0,30}})
-         ,?\s{{0,2}}(?:\b(?:or|and|oder|und|ou|et|o|y|или|и)\b|,|/|\||、|或|または)\s{{0,2}}(?:\b(?:or|and)\s)?(?P<final>{_ITEM})(?=\s?[.,;:!?)\]}}\n(]|\s?$|\s(?:only|based|depending|for|in|according|without|as|with|and\snothing|regarding|toward)\b)""",
+         ,?\s{{0,2}}(?:\b(?:or|and|oder|und|ou|et|o|y|или|и)\b|,|/|\||、|或|または)\s{{0,2}}(?:\b(?:or|
+           and)\s)?(?P<final>{_ITEM})(?=\s?[.,;:!?)\]}}\n(]|\s?$|\s(?:only|based|depending|for|in|according|without|as|with|and\snothing|
+             regarding|toward)\b)""",
     re.VERBOSE,
 )
 _ANNOUNCED = re.compile(
-    r"""\b(?:(?:classif|categori[sz]|labell?)\w{0,8}\b[^.\n]{0,160}?\b(?:as|into|to\ be|with)(?:\ (?:either|one\ of|exactly\ one\ of|the\ (?:following\ )?(?:labels|classes|categories)))?
-          |(?:one|exactly\ one|either|any)\ of(?:\ the)?(?:\ following)?(?:\ (?:\w+\ ){0,2}(?:labels?|options?|words?|values?|categor\w{1,4}|class\w{0,2}|answers?|choices?))?
-          |(?:(?<=^)|(?<=[\n.:!?]\ )|(?<=\n)|(?<=please\ ))(?:choose|select|pick|decide)(?:\ (?:from|between|among|either))(?:\ the)?(?:\ following)?(?:\ (?:labels|options|words|values|categories|classes))?
+    r"""\b(?:(?:classif|categori[sz]|labell?)\w{0,8}\b[^.\n]{0,160}?\b(?:as|into|to\ be|with)
+            (?:\ (?:either|one\ of|exactly\ one\ of|the\ (?:following\ )?(?:labels|classes|categories)))?
+          |(?:one|exactly\ one|either|any)\ of(?:\ the)?(?:\ following)?(?:\ (?:\w+\ ){0,2}(?:labels?|options?|words?|values?|categor\w{1,4}|
+            class\w{0,2}|answers?|choices?))?
+          |(?:(?<=^)|(?<=[\n.:!?]\ )|(?<=\n)|(?<=please\ ))(?:choose|select|pick|decide)(?:\ (?:from|between|among|
+            either))(?:\ the)?(?:\ following)?(?:\ (?:labels|options|words|values|categories|classes))?
           |(?:possible|allowed|valid|available|the|candidate)\ (?:labels|answers|values|categories|classes|sentiments|options|choices)(?:\ are)?
           |(?:labels|categories|classes|sentiments?|options|intents?)(?:\ are|(?=\s?[:：]))
           |(?:answer|respond|reply|output|return|say|write)(?:\ (?:with|only|just|either|exactly|by|using|strictly|the\ word|one\ word)){1,4}
@@ -39,14 +48,23 @@ _ANNOUNCED = re.compile(
 )
 _WHICH = re.compile(r"\b(?:which|what|who)\b[^.?!:\n]{1,100}[:,](?=[^?\n]{3,120}\?)", re.IGNORECASE)
 _EITHER = re.compile(
-    r"\b(?:is|are|was|were|does|do|did|which)\b[^.?!:,\n]{1,160}?\s(?:(?:more|a|an|the) )?([^\W\d_][\w-]{1,24}),? or (?:(?:more|a|an|the) )?([^\W\d_][\w-]{1,24})[?]\s{0,4}$", re.IGNORECASE
+    r"\b(?:is|are|was|were|does|do|did|which)\b[^.?!:,\n]{1,160}?\s(?:(?:more|a|an|the) )?([^\W\d_][\w-]{1,24}),? or (?:(?:more|a|an|"
+    r"the) )?([^\W\d_][\w-]{1,24})[?]\s{0,4}$",
+    re.IGNORECASE,
 )
 _BULLETS = re.compile(r"\n[ \t]{0,8}[-*•][ \t]{1,4}[\"“'`*]{1,3}([^\"”'`*\n]{1,40})[\"”'`*]{1,3}")
 _BULLETED = re.compile(
-    r"\b(?:respond with|reply with|answer with|output|labels|categories|classes|one of(?: the following)?(?: \w{1,20}){0,2}|options)[^\n]{0,60}:[ \t]{0,4}(?=\n)", re.IGNORECASE
+    r"\b(?:respond with|reply with|answer with|output|labels|categories|classes|one of(?: the following)?(?: \w{1,20}){0,2}|"
+    r"options)[^\n]{0,60}:[ \t]{0,4}(?=\n)",
+    re.IGNORECASE,
 )
 _QUOTES = "\"'“”‘’`«» \t*"
-_NOT_LABELS = frozenset("in by to all my me if as at on. for of with is are be not no more less the a an one it this that only just your nothing either following words word sentence json text following:".split())
+_NOT_LABELS = frozenset(
+    (
+        "in by to all my me if as at on. for of with is are be not no more less the a an one it this that only just your nothing "
+        "either following words word sentence json text following:"
+    ).split()
+)
 
 
 def lettered(text: str) -> Mapping[str, str]:
@@ -79,7 +97,7 @@ def _texts(text: str, run: list[re.Match[str]]) -> Mapping[str, str]:
     ends = [mark.start() for mark in run[1:]] + [len(text)]
     found = {}
     for mark, end in zip(run, ends, strict=True):
-        said = text[mark.end():end]
+        said = text[mark.end() : end]
         said = said.partition("\n")[0] if mark is run[-1] else said
         found[_letter(mark).upper()] = said.strip(" \t\n;,*")
     return found if all(len(said) <= 2_000 and _says(said) for said in found.values()) else {}
@@ -122,7 +140,7 @@ def alternatives(question: str) -> tuple[str, ...]:
 def _bullets(text: str, start: int) -> tuple[str, ...]:
     """The quoted heads of the bullet points that follow at once."""
     found: list[str] = []
-    for line in text[start + 1:start + 4_000].split("\n"):
+    for line in text[start + 1 : start + 4_000].split("\n"):
         match = _BULLETS.match("\n" + line)
         if match is None:
             break

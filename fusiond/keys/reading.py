@@ -13,6 +13,8 @@ from dataclasses import dataclass
 REACH = 20_000
 """Characters at the end of a reply in which an answer is looked for."""
 
+_STATEMENTS = 16
+
 _THOUGHT = re.compile(r"</(?:think|thinking|thought|thoughts|reasoning)>|\[/THINK\]|<\|channel\|>final<\|message\|>", re.IGNORECASE)
 _THINKING = re.compile(r"\s{0,100}(?:<(?:think|thinking|thought|thoughts|reasoning)>|\[THINK\])", re.IGNORECASE)
 _END = re.compile(r"</s>|<\|(?:im_end|eot_id|end|endoftext|end_of_text|return|im_start)\|>|<end_of_turn>|<｜end▁of▁sentence｜>")
@@ -22,11 +24,13 @@ _BARE_FIELD = re.compile(r"""^[ \t{,]{0,40}answer[ \t]{0,20}:[ \t]{0,20}(?=["'\[
 _STRING = re.compile(r'"((?:[^"\\]|\\.){0,8000})"\s{0,200}(?:[,}\n]|$)', re.DOTALL)
 _QUOTED_LINE = re.compile(r'"([^\n]{0,8000})"')
 _STATED = re.compile(
-    r"""(?:\b(?:(?P<answer>answer|correct\ (?:option|choice|letter)|antwort|réponse|respuesta|risposta|resposta|ответ)|solution|result|output|(?:option|choice)\ (?=is\b)
+    r"""(?:\b(?:(?P<answer>answer|correct\ (?:option|choice|letter)|antwort|réponse|respuesta|risposta|resposta|ответ)
+        |solution|result|output|(?:option|choice)\ (?=is\b)
         |ergebnis|lösung|résultat|resultado|результат)|(?P<sign>答案|答え|回答|正解)|结果|結果)
         [*_)\]"']{0,4}(?:\ \([^()\n]{0,30}\))?
         (?:\ (?:to|for|of)\ [^\n.:]{1,80}?(?=\ (?:is|are|ist|est|es)\b))?
-        (?:\ (?:correct[ae]?|final[ea]?|choice|option|value|number|lautet|sera|would|should|will|must|therefore|thus|here|then|is\ therefore|is\ thus)){0,2}
+        (?:\ (?:correct[ae]?|final[ea]?|choice|option|value|number|lautet|sera|would|should|will|must|therefore|thus|here|then|is\ therefore|
+          is\ thus)){0,2}
         [*_]{0,3}\s{0,4}(?:[:：=＝]|是|为|為|は|\bis\b|\bare\b|\bbe\b|\bist\b|\blautet\b|\best\b|\bes\b|\bé\b|\bè\b|(?<=ответ)\s{0,3}[—–-]){1,2}
         \s{0,4}[:：]?[*_]{0,3}[ \t]{0,20}""",
     re.IGNORECASE | re.VERBOSE,
@@ -37,9 +41,9 @@ _EMPHASIS = re.compile(r"\*\*|__|`")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """A reply, taken apart.
+    r"""A reply, taken apart.
 
-    `whole`: all that was said. `marked`: what stands in the place made for an answer (`<answer>`, a field `answer`, `\\boxed{}`).
+    `whole`: all that was said. `marked`: what stands in the place made for an answer (`<answer>`, a field `answer`, `\boxed{}`).
     `stated`: what follows each "the answer is", in order, to the end of its line. `last`: the last line with anything on it.
     """
 
@@ -58,11 +62,9 @@ def read(text: str) -> Reading:
 
 def said(text: str) -> str:
     """The reply without thinking before it and without anything after its end. A thought that never ends leaves nothing."""
-    closed = None
-    for closed in _THOUGHT.finditer(text):
-        pass
-    if closed is not None:
-        text = text[closed.end():]
+    thoughts = list(_THOUGHT.finditer(text))
+    if thoughts:
+        text = text[thoughts[-1].end() :]
     elif _THINKING.match(text):
         return ""
     if end := _END.search(text):
@@ -86,7 +88,7 @@ def unfenced(text: str) -> str:
 def _own(text: str) -> str:
     """Models without a chat template run on into a next question: what follows an answer and `Question:` is not theirs."""
     for following in _NEXT.finditer(text):
-        before = text[max(0, following.start() - REACH):following.start()]
+        before = text[max(0, following.start() - REACH) : following.start()]
         if _marked(before) is not None or _STATED.search(before):
             return text[: following.start()]
         break
@@ -108,7 +110,7 @@ def _tagged(text: str) -> str | None:
     start = lower.rfind("<answer>", 0, end if end >= 0 else None)
     if start < 0:
         return _half_tagged(text, end)
-    inner = text[start + len("<answer>"): end if end > start else None]
+    inner = text[start + len("<answer>") : end if end > start else None]
     return (inner if end > start or len(inner) < 400 else None) or None
 
 
@@ -121,7 +123,7 @@ def _half_tagged(text: str, end: int) -> str | None:
 def _field(text: str) -> str | None:
     matches = [*_FIELD.finditer(text), *_BARE_FIELD.finditer(text)]
     for match in sorted(matches, key=lambda found: found.end(), reverse=True)[:3]:
-        if (value := _value(text[match.end():])) is not None:
+        if (value := _value(text[match.end() :])) is not None:
             return value
     return None
 
@@ -147,7 +149,7 @@ def _unquoted(line: str) -> str:
     line = line.strip().rstrip(",}").strip()
     for quote in ('\\"', "'", '"'):
         if line.startswith(quote) and line.endswith(quote) and len(line) >= 2 * len(quote):
-            return line[len(quote):-len(quote)]
+            return line[len(quote) : -len(quote)]
     return line
 
 
@@ -179,7 +181,7 @@ def _braced(text: str, start: int) -> str | None:
     for place in range(start, min(len(text), start + 4_000)):
         depth += (text[place] == "{") - (text[place] == "}")
         if depth == 0:
-            return text[start + 1:place]
+            return text[start + 1 : place]
     return None
 
 
@@ -187,12 +189,12 @@ def _stated(text: str) -> tuple[str, ...]:
     """What was called the answer; where nothing was, what was called the result."""
     found = [(match, region) for match in _STATED.finditer(text) if (region := _line_after(text, match.end()))]
     answers = tuple(region for match, region in found if match["answer"] or match["sign"])
-    return answers or tuple(region for _, region in found)
+    return (answers or tuple(region for _, region in found))[-_STATEMENTS:]
 
 
 def _line_after(text: str, start: int) -> str:
     """The rest of the line, or the next line that holds anything."""
-    rest = text[start:start + 2_000].lstrip()
+    rest = text[start : start + 2_000].lstrip()
     return rest.partition("\n")[0].strip()
 
 

@@ -10,9 +10,11 @@ import re
 _REFUSAL = re.compile(
     r"""^\W{0,8}(?:
         (?:i(?:['’]m|\ am)\ )?(?:sorry|afraid|unable|not\ (?:sure|certain|able|allowed))\b
-      | (?:i|we|it|this|that|the\ answer)\ (?:(?:really|just|honestly)\ )?(?:do\ not|don['’]?t|can\ ?not|can['’]?t|could\ not|couldn['’]?t|am\ unable|won['’]?t)\b
+      | (?:i|we|it|this|that|the\ answer)\ (?:(?:really|just|honestly)\ )?(?:do\ not|don['’]?t|can\ ?not|can['’]?t|could\ not|couldn['’]?t|
+        am\ unable|won['’]?t)\b
       | (?:as\ an?\ (?:ai|large\ language)\b)
-      | (?:can\ ?not|can['’]?t|could\ not|unable\ to)\ (?:be\ )?(?:\w+ly\ )?(?:determine|answer|say|tell|know|find|solve|calculate|decide|conclude|provide|help)
+      | (?:can\ ?not|can['’]?t|could\ not|unable\ to)\ (?:be\ )?(?:\w+ly\ )?(?:determine|answer|say|tell|know|find|solve|calculate|decide|
+        conclude|provide|help)
       | (?:there\ is\ )?(?:not\ enough|insufficient)\ (?:information|data|evidence|context)
       | (?:none\ of\ (?:the|these)|not\ (?:listed|provided|given|available|applicable|enough))\b
       | (?:unknown|unclear|undetermined|indeterminate|undecidable|n/?a|null|nil|no\ answer|no\ idea|it\ depends|depends)\W{0,8}$

@@ -7,7 +7,7 @@ there is no key.
 
 from __future__ import annotations
 
-import re
+from functools import cached_property
 
 from fusiond.chat import Request
 from fusiond.config.tree import KeyKind
@@ -39,9 +39,15 @@ class _Asked:
         self.instructions = cues.shortened(instructions)
         self.all = f"{self.instructions}\n{self.question}"
         self.options = lettered(self.question)
-        self.labels = labels(self.question) or labels(self.instructions)
-        self.either = alternatives(self.question)
         self.place = cues.PLACE.search(self.all) is not None or cues.answer_field(self.all)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        return labels(self.question) or labels(self.instructions)
+
+    @cached_property
+    def either(self) -> tuple[str, ...]:
+        return alternatives(self.question)
 
     def kind(self) -> KeyKind | None:
         """The kind that is asked for: by instruction, else by the question's own wording."""

@@ -20,17 +20,24 @@ LONGEST = 12
 """Words beyond which a text is prose and has no key."""
 
 NEGATIONS = frozenset(
-    "no not never none neither nor without nothing nobody cannot cant isnt arent wasnt werent dont doesnt didnt wont non except nicht kein keine nie ohne "
-    "pas jamais sans nunca sin не нет без никогда 不 没 没有 非".split()
+    (
+        "no not never none neither nor without nothing nobody cannot cant isnt arent wasnt werent dont doesnt didnt wont non except "
+        "nicht kein keine nie ohne pas jamais sans nunca sin не нет без никогда 不 没 没有 非"
+    ).split()
 )
 _APART = frozenset(
-    "or either but former latter north south east west northern southern eastern western northeast northwest southeast southwest before after first second third last junior senior "
-    "jr sr left right upper lower old new great half step anti pre post ex less more minus plus under over one two three four five six seven eight nine ten "
-    "eleven twelve twenty thirty forty fifty hundred thousand million billion oder ou o или".split()
+    (
+        "or either but former latter north south east west northern southern eastern western northeast northwest southeast southwest "
+        "before after first second third last junior senior jr sr left right upper lower old new great half step anti pre post ex less "
+        "more minus plus under over one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty hundred "
+        "thousand million billion oder ou o или"
+    ).split()
 )
 _ARTICLES = frozenset(("the", "a", "an"))
 _LEAD_IN = re.compile(r"(?:(?:the|my) )?(?:final |correct )?answer(?: is)?\s{0,3}[:：]?\s{1,3}|(?:it|that|this) (?:is|was) |it['’]s ", re.IGNORECASE)
 _BOLD = re.compile(r"\*\*([^*\n]{1,120})\*\*")
+_POINT = re.compile(r"(?<=[^\W\d_]{3})\.(?:\s|$)")
+_QUOTING = re.compile(r"[\"'\[\]{}()]")
 _LITERAL = 20_000
 
 
@@ -54,12 +61,14 @@ def words(text: str) -> tuple[str, ...]:
     folded = unicodedata.normalize("NFKC", text).replace("\u2212", "-").casefold()
     spelt: list[str] = []
     for place, sign in enumerate(folded):
-        before, after = folded[place - 1:place], folded[place + 1:place + 2]
-        if sign.isalnum() or unicodedata.category(sign)[0] == "M":
-            spelt.append(sign)
-        elif sign in ".,:/" and before.isdigit() and after.isdigit() or sign in "+#" and (before.isalnum() or before == sign):
-            spelt.append(sign)
-        elif sign == "-" and after.isdigit() and not before.isalnum():
+        before, after = folded[place - 1 : place], folded[place + 1 : place + 2]
+        if (
+            sign.isalnum()
+            or unicodedata.category(sign)[0] == "M"
+            or (sign in ".,:/" and before.isdigit() and after.isdigit())
+            or (sign in "+#" and (before.isalnum() or before == sign))
+            or (sign == "-" and after.isdigit() and not before.isalnum())
+        ):
             spelt.append(sign)
         elif sign not in "'’" and not (sign == "." and _initial(folded, place)):
             spelt.append(" ")
@@ -92,14 +101,16 @@ def _tells_apart(word: str) -> bool:
 
 def _initial(text: str, place: int) -> bool:
     """Whether the point at `place` ends a single letter (U.S.)."""
-    return text[place - 1:place].isalpha() and not text[max(place - 2, 0):place - 1].isalnum() and place > 0
+    return text[place - 1 : place].isalpha() and not text[max(place - 2, 0) : place - 1].isalnum() and place > 0
 
 
 def _by_words(reading: Reading) -> str | None:
     region = _short_region(reading)
     if region is None or refuses(region):
         return None
-    region = _LEAD_IN.sub("", plain(unlatex(region)), count=1) if _LEAD_IN.match(plain(region)) else plain(unlatex(region))
+    region = plain(unlatex(region[:2_000]))
+    if lead_in := _LEAD_IN.match(region):
+        region = region[lead_in.end() :]
     if refuses(region):
         return None
     if (exact := number.value(region)) is not None:
@@ -113,14 +124,20 @@ def _short_region(reading: Reading) -> str | None:
     if reading.marked is not None:
         return reading.marked
     if reading.stated:
-        return re.split(r"(?<=[^\W\d_]{3})\.(?:\s|$)", reading.stated[-1], maxsplit=1)[0]
+        return _first_sentence(reading.stated[-1])
     if len(reading.whole) <= 200 and len(words(reading.whole)) <= LONGEST:
         return reading.whole
-    bold = set(_BOLD.findall(reading.last if "\n" in reading.whole else reading.whole[-2_000:]))
+    bold: set[str] = set(_BOLD.findall(reading.last if "\n" in reading.whole else reading.whole[-2_000:]))
     if len(bold) == 1:
         return bold.pop()
-    opening = re.split(r"(?<=[^\W\d_]{3})\.\s", reading.whole[:400], maxsplit=1)[0]
+    opening = _first_sentence(reading.whole[:400])
     return opening if "\n" not in reading.whole and len(words(opening)) <= LONGEST else None
+
+
+def _first_sentence(text: str) -> str:
+    """Up to the first point behind a word of three letters at least, so that initials and titles do not end it."""
+    end = _POINT.search(text)
+    return text[: end.start()] if end else text
 
 
 def _by_signs(reading: Reading) -> str | None:
@@ -145,7 +162,8 @@ def _plain_region(reading: Reading) -> str | None:
 def _signs(region: str) -> str:
     """A text sign by sign: case, blanks, quotes and markdown around it do not count; neither do the brackets and quotes of a list."""
     text = plain(unlatex(unfenced(region)))
-    text = _LEAD_IN.sub("", text, count=1) if _LEAD_IN.match(text) else text
+    if lead_in := _LEAD_IN.match(text):
+        text = text[lead_in.end() :]
     if (exact := number.value(text)) is not None:
         return str(exact)
     text = " ".join(_unquoted(unicodedata.normalize("NFC", text)).split()).casefold()
@@ -167,17 +185,19 @@ def _unquoted(text: str) -> str:
 
 
 def _by_value(reading: Reading) -> str | None:
-    """A program's value, in the form that Python shows it in; what is no literal is taken for a string."""
-    region = reading.marked if reading.marked is not None else _plain_region(reading)
+    """A program's value, in the form that Python shows it in; what is no literal is taken for a string, if it can be one."""
+    if reading.marked is not None:
+        text = reading.marked.strip()
+        return _shown(text) or _shown(text.replace("\n", "\\n")) or (None if refuses(text) else _string(text))
+    region = _plain_region(reading)
     if region is None:
         return None
-    text = region.strip()
-    if reading.marked is None:
-        text = plain(unfenced(text))
-    for spelt in (text, text.replace("\n", "\\n")):
-        if (shown := _shown(spelt)) is not None:
-            return shown
-    return repr(text.strip("'\"")) if len(text) <= _LITERAL and not refuses(text) else None
+    text = plain(unfenced(region)).strip()
+    return _shown(text) or (None if refuses(text) or _QUOTING.search(text) else _string(text))
+
+
+def _string(text: str) -> str | None:
+    return repr(text.strip("'\"")) if len(text) <= _LITERAL else None
 
 
 def _shown(text: str) -> str | None:

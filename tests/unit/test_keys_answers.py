@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -171,7 +173,20 @@ def test_a_choice_is_read_as_its_letter(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "E", "The answer is (F).", "A or C", "The answer is A and C.", "The answer is (A), (B) or (D).", "None of the above", "I cannot answer.", "A planet is large.", "I think so", "Pluto"]
+    "text",
+    [
+        "",
+        "E",
+        "The answer is (F).",
+        "A or C",
+        "The answer is A and C.",
+        "The answer is (A), (B) or (D).",
+        "None of the above",
+        "I cannot answer.",
+        "A planet is large.",
+        "I think so",
+        "Pluto",
+    ],
 )
 def test_an_unclear_choice_has_no_key(text: str) -> None:
     """Letters that were not offered, several letters and words that look like letters do not vote."""
@@ -216,7 +231,20 @@ def test_a_boolean_is_yes_or_no(text: str, expected: str) -> None:
     assert key(BOOLEAN, text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "Maybe", "Yes and no", "Yes or no", "It depends.", "I don't know", "No man is an island, they say, and more", "Yes at first sight.\n\nNo", "There is no way to tell."])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Maybe",
+        "Yes and no",
+        "Yes or no",
+        "It depends.",
+        "I don't know",
+        "No man is an island, they say, and more",
+        "Yes at first sight.\n\nNo",
+        "There is no way to tell.",
+    ],
+)
 def test_an_unclear_boolean_has_no_key(text: str) -> None:
     """Both at once, a phrase that opens with no, and a reply that ends otherwise than it began do not vote."""
     assert key(BOOLEAN, text) is None
@@ -273,7 +301,18 @@ def test_a_short_text_is_read_by_its_words(text: str, expected: str) -> None:
     assert key(WORDS, text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "I don't know.", "Unknown", "I'm not sure", "no idea", " ".join(["word"] * 13), "A first paragraph about many things.\n\nAnd a second one that goes on and on without any end to it at all."])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "I don't know.",
+        "Unknown",
+        "I'm not sure",
+        "no idea",
+        " ".join(["word"] * 13),
+        "A first paragraph about many things.\n\nAnd a second one that goes on and on without any end to it at all.",
+    ],
+)
 def test_long_or_hedged_text_has_no_key(text: str) -> None:
     """Prose never votes."""
     assert key(WORDS, text) is None
@@ -297,7 +336,8 @@ def test_texts_that_mean_different_things_stay_apart() -> None:
         (JSON, "0.1", "0.10000000000000001"),
     ]:
         keys = key(wanted, one), key(wanted, other)
-        assert None not in keys and keys[0] != keys[1], (one, other, keys)
+        assert None not in keys
+        assert keys[0] != keys[1], (one, other, keys)
 
 
 @pytest.mark.parametrize(
@@ -355,16 +395,53 @@ def test_a_document_has_one_canonical_form(text: str, expected: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", '{"a": 1', '{"a": 1}}', '{"a": 1} and more', 'Here it is: {"a": 1}', "{'a': 1}", '{"a": NaN}', "Infinity", "-Infinity", '{"a": 1, "a": 2}', '{"a": 1,}', '{"a": 1e99999999999}', "[" * 100_000, '"\\ud800"'],
+    [
+        "",
+        '{"a": 1',
+        '{"a": 1}}',
+        '{"a": 1} and more',
+        'Here it is: {"a": 1}',
+        "{'a': 1}",
+        '{"a": NaN}',
+        "Infinity",
+        "-Infinity",
+        '{"a": 1, "a": 2}',
+        '{"a": 1,}',
+        '{"a": 1e99999999999}',
+        "[" * 100_000,
+        '"\\ud800"',
+    ],
 )
 def test_what_is_no_document_has_no_key(text: str) -> None:
     """Truncated, trailing, doubled, lenient and endless documents never parse."""
     assert key(JSON, text) is None
 
 
-DRESS = st.sampled_from(["{}", "**{}**", " {} ", "{}.", "`{}`", "{}\n", "\n\n{}", "The answer is {}.", "The answer is: **{}**", "**Answer:** {}", "**Answer: {}**", "<answer>{}</answer>", "<answer> {}\n</answer>", "\\boxed{{{}}}",
-                         "$\\boxed{{{}}}$", "<think>Is it 7, or A, or no?</think>\n{}", "## Answer\n\n{}", "Let me think step by step.\n\nThe final answer is {}.", "Answer: {}\n\nI hope this helps!", "Final answer: {}",
-                         '{{"reasoning": "none", "answer": "{}"}}'])
+DRESS = st.sampled_from(
+    [
+        "{}",
+        "**{}**",
+        " {} ",
+        "{}.",
+        "`{}`",
+        "{}\n",
+        "\n\n{}",
+        "The answer is {}.",
+        "The answer is: **{}**",
+        "**Answer:** {}",
+        "**Answer: {}**",
+        "<answer>{}</answer>",
+        "<answer> {}\n</answer>",
+        "\\boxed{{{}}}",
+        "$\\boxed{{{}}}$",
+        "<think>Is it 7, or A, or no?</think>\n{}",
+        "## Answer\n\n{}",
+        "Let me think step by step.\n\nThe final answer is {}.",
+        "Answer: {}\n\nI hope this helps!",
+        "Final answer: {}",
+        '{{"reasoning": "none", "answer": "{}"}}',
+    ]
+)
 
 
 @given(value=st.fractions(max_denominator=10_000), dress=DRESS)
@@ -409,10 +486,14 @@ def test_any_text_can_be_read(text: str, wanted: Wanted) -> None:
     assert key(wanted, text) == key(wanted, text)
 
 
-@given(value=st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=8), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3), max_leaves=8))
+@given(
+    value=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+        max_leaves=8,
+    )
+)
 def test_a_documents_layout_never_changes_its_key(value: object) -> None:
     """Indentation, escapes and the order of names leave a document's key alone."""
-    import json
-
     plain, laid_out = json.dumps(value), json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)
     assert key(JSON, plain) == key(JSON, f"```json\n{laid_out}\n```")

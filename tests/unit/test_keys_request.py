@@ -53,7 +53,7 @@ BOOLEANS = [
     "Tell me whether 2048 is a leap year. Answer with Yes or No.",
     "Answer yes or no: can penguins fly?",
     "True or false: water boils at 90 degrees at sea level.",
-    "Consider these statements:\n1. All ants are animals\n2. All animals are lawyers\n\nDoes it logically follow that:\nNo ants are lawyers?\n(Answer Yes or No)",
+    "Consider:\n1. All ants are animals\n2. All animals are lawyers\n\nDoes it follow that:\nNo ants are lawyers?\n(Answer Yes or No)",
     "Return True if you can finish all courses, or False otherwise.",
     "Ist 7 eine Primzahl? Antworte mit Ja oder Nein.",
     "Paris est-elle la capitale de la France ? Réponds par oui ou non.",
@@ -82,7 +82,10 @@ LABELS = [
     ("Classify this mail as spam or ham.\n\nWin money now!", ("spam", "ham")),
     ('Respond with:\n- "on" if it will turn on\n- "off" if it stays off\n- "undetermined" if it cannot be known', ("on", "off", "undetermined")),
     ('Your output should be one of the following: "Peng", "Chi", or "Pass" (without quotes).', ("Peng", "Chi", "Pass")),
-    ("What is the topic of this headline? Choose one of: sports, politics, business, technology.\n\nStocks fell today", ("sports", "politics", "business", "technology")),
+    (
+        "What is the topic of this headline? Choose one of: sports, politics, business, technology.\n\nStocks fell today",
+        ("sports", "politics", "business", "technology"),
+    ),
     ("Labels: bug, feature, question\n\nThe app crashes when I tap save.", ("bug", "feature", "question")),
     ("Is a whale a fish or a mammal?", ("fish", "mammal")),
 ]
@@ -163,13 +166,15 @@ def test_ten_options_are_told() -> None:
     """Benchmarks with options up to J are choices of ten."""
     options = "\n".join(f"{letter}. value {number}" for number, letter in enumerate("ABCDEFGHIJ"))
     found = wanted(asking(f"Question: which?\n\nOptions:\n{options}\n"))
-    assert found is not None and found.options == tuple("ABCDEFGHIJ") and found.count == 10
+    assert found is not None
+    assert (found.options, found.count) == (tuple("ABCDEFGHIJ"), 10)
 
 
 def test_letters_without_texts_are_a_choice() -> None:
     """Options shown elsewhere still have letters that the instruction names."""
     found = wanted(asking("Look at the four diagrams. Answer with the letter only: A, B, C or D."))
-    assert found is not None and found.options == tuple("ABCD") and not found.texts
+    assert found is not None
+    assert (found.options, dict(found.texts)) == (tuple("ABCD"), {})
 
 
 @pytest.mark.parametrize(("question", "labels"), LABELS)
@@ -204,7 +209,8 @@ def test_json_by_instruction_or_example_is_told(question: str) -> None:
 def test_a_format_is_always_a_document(schema: dict[str, object] | None) -> None:
     """A schema asks for JSON, also where it allows just two values."""
     found = wanted(asking("Is 7 prime?", form=Format(kind="json_schema" if schema else "json_object", schema=schema)))
-    assert found is not None and found.kind == "json"
+    assert found is not None
+    assert found.kind == "json"
 
 
 def test_a_json_form_with_reasons_wants_the_answer_field() -> None:
@@ -225,7 +231,8 @@ def test_a_configured_kind_overrules_the_guess() -> None:
     """The fusion's kind stands also where the request sounds like another, and keeps what the request offers."""
     assert wanted(asking("Write a poem."), "number") == Wanted(kind="number")
     found = wanted(asking("Classify as good or bad: meh"), "label")
-    assert found is not None and found.options == ("good", "bad")
+    assert found is not None
+    assert found.options == ("good", "bad")
 
 
 def test_system_messages_say_how_to_answer() -> None:
@@ -250,9 +257,11 @@ def test_an_empty_question_is_keyless(text: str) -> None:
 def test_texts_of_a_marked_place_are_compared_sign_by_sign() -> None:
     """Where a place is made for the answer its signs count, not only its words; values of programs keep their case."""
     marked = wanted(asking("Decrypt this: IWGSV", system="Give the answer as <answer>answer here</answer>"))
-    assert marked is not None and (marked.kind, marked.form, may_join(marked)) == ("text", "string", False)
+    assert marked is not None
+    assert (marked.kind, marked.form, may_join(marked)) == ("text", "string", False)
     literal = wanted(asking("[PYTHON]\ndef f(a):\n    return a\nassert f('Ab') == ??\n[/PYTHON]\nComplete the assertion."))
-    assert literal is not None and (literal.kind, literal.form) == ("text", "literal")
+    assert literal is not None
+    assert (literal.kind, literal.form) == ("text", "literal")
 
 
 def test_drawings_with_letters_offer_nothing() -> None:
