@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 END = b"0\r\n\r\n"
+MODELS = b'{"object":"list","data":[{"id":"scripted","object":"model","created":1767225600,"owned_by":"bench"}]}'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +75,10 @@ class Connection(asyncio.Protocol):
         if not found or len(body) < _length(head):
             return
         self._heard = body[_length(head) :]
-        self._answer()
+        if head.startswith(b"GET "):
+            self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(MODELS), MODELS))
+        else:
+            self._answer()
 
     def _answer(self) -> None:
         if self._script.first or self._script.gap:
