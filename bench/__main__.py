@@ -62,15 +62,18 @@ PARTS: dict[str, Callable[[int], Lines]] = {"single": single_lines, "vote": vote
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print one line of the table after the other, as they are measured."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=PARTS, default=list(PARTS))
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} (default: all)")
     parser.add_argument("--pairs", type=int, default=5, help="runs of each side, taken in turn (default: 5)")
     options = parser.parse_args(arguments)
+    parts = options.parts or list(PARTS)
+    if unknown := set(parts) - PARTS.keys():
+        parser.error(f"there is no part {', '.join(unknown)}")
     if sys.platform != "linux":
         parser.error("the measurements pin processes to cores and read /proc, so that they need Linux")
     if len(CORES) > 1:
         os.sched_setaffinity(0, {CORES[LOAD_CORE]})
     print(f"| {machine()} | |\n|---|---|")
-    for part in options.parts:
+    for part in parts:
         for name, result in PARTS[part](options.pairs):
             print(f"| {name} | {result} |", flush=True)
 

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -28,10 +28,13 @@ class WrongAnswers(Exception):
 
 @contextmanager
 def process(command: Sequence[str], *, core: int, home: Path | None = None) -> Iterator[subprocess.Popen[str]]:
-    """A Python process of ours on one core, ended at the end. `home`: where it may write."""
+    """A Python process of ours on one core, ended at the end. `home`: where it may write, its log too."""
     own = {name: str(home) for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME")} if home else {}
     environment = {**os.environ, **own, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen([*pinned(core), sys.executable, *command], env=environment, text=True, stdout=subprocess.PIPE) as child:
+    with (
+        (home / "log").open("w", encoding="utf-8") if home else nullcontext() as log,
+        subprocess.Popen([*pinned(core), sys.executable, *command], env=environment, text=True, stdout=subprocess.PIPE, stderr=log) as child,
+    ):
         try:
             yield child
         finally:
@@ -59,7 +62,7 @@ def daemon(configuration: str) -> Iterator[tuple[int, int]]:
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
         with process(serve_command(configuration, port, Path(folder)), core=SERVER_CORE, home=Path(folder)) as child:
-            wait_until_ready(port, child)
+            wait_until_ready(port, child, Path(folder) / "log")
             yield port, child.pid
 
 
@@ -67,7 +70,7 @@ def serve_command(configuration: str, port: int, folder: Path) -> list[str]:
     """The words after `python` that start fusiond, with its configuration written into `folder`."""
     path = folder / "config.toml"
     path.write_text(f'[server]\nlisten = ["127.0.0.1:{port}"]\nmax_requests = 400\n\n{configuration}', encoding="utf-8")
-    return ["-m", "fusiond", "serve", "--config", str(path), "--log-level", "warning"]
+    return ["-m", "fusiond", "serve", "--config", str(path)]
 
 
 def free_port() -> int:
@@ -78,12 +81,12 @@ def free_port() -> int:
         return port
 
 
-def wait_until_ready(port: int, child: subprocess.Popen[str], seconds: float = 20.0) -> None:
+def wait_until_ready(port: int, child: subprocess.Popen[str], log: Path, seconds: float = 20.0) -> None:
     """Wait until `/readyz` says 200."""
     until = time.monotonic() + seconds
     while not ready(port):
         if child.poll() is not None or time.monotonic() > until:
-            raise NotReady(f"fusiond on port {port}: exit code {child.returncode}")
+            raise NotReady(f"fusiond on port {port}: exit code {child.returncode}\n{log.read_text(encoding='utf-8')}")
         time.sleep(0.001)
 
 

@@ -50,7 +50,7 @@ def _ready_seconds() -> float:
         command = serve_command(CONFIGURATION.format(upstream=free_port()), port := free_port(), Path(folder))
         began = time.perf_counter()
         with process(command, core=SERVER_CORE, home=Path(folder)) as child:
-            wait_until_ready(port, child)
+            wait_until_ready(port, child, Path(folder) / "log")
             return time.perf_counter() - began
 
 
