@@ -204,7 +204,7 @@ class Daemon:
                 return OpenAI(provider, self._residency)
             case LlamaCppConfig():
                 models = (member.model for member in config.members.values() if member.provider == name)
-                return LlamaCpp(provider, self._engines, models)
+                return LlamaCpp(provider, self._engines, self._residency, models)
         assert_never(provider)
 
 

@@ -60,25 +60,24 @@ class Server:
 
     def app(self) -> web.Application:
         """The application, with the question endpoints; others are added to its router."""
-        app = web.Application(middlewares=[self._rules], client_max_size=0)
+        app = web.Application(middlewares=[web.middleware(self._rules)], client_max_size=0)
         app.router.add_post("/v1/chat/completions", self._chat)
         return app
 
-    @web.middleware
-    async def _rules(self, http: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _rules(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """The gate before, and the envelope around everything."""
-        http[REQUEST_ID] = secrets.token_hex(12)
+        request[REQUEST_ID] = secrets.token_hex(12)
         gate = self.revisions.current.gate
-        knock = _knock(http)
+        knock = _knock(request)
         try:
             gate.check(knock)
-            response = _preflight(http) if http.method == "OPTIONS" and knock.origin else await handler(http)
+            response = _preflight(request) if request.method == "OPTIONS" and knock.origin else await handler(request)
         except FusiondError as error:
-            response = _refusal(http, error)
+            response = _refusal(request, error)
         except web.HTTPException as error:
-            response = _refusal(http, _translated(http, error))
+            response = _refusal(request, _translated(request, error))
         if not response.prepared:
-            response.headers.update(self._common_headers(http, gate, knock))
+            response.headers.update(self._common_headers(request, gate, knock))
         return response
 
     def _common_headers(self, http: web.Request, gate: Gate, knock: Knock) -> dict[str, str]:

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fusiond.config import ConfigErrors
@@ -63,7 +63,7 @@ def _log(level: str) -> None:
         logging.getLogger(loud).setLevel(logging.WARNING)
 
 
-def _loop_factory():  # noqa: ANN202
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     try:
         import uvloop  # noqa: PLC0415  # not everywhere
     except ImportError:

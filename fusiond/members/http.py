@@ -1,0 +1,168 @@
+"""The way to a provider: one pooled client session, and every error of the transport translated once.
+
+Redirects are not followed, and proxies from the environment are not used: a prompt and a key go to the configured address and nowhere else.
+Leaving a response before its end closes its connection, which is how the provider learns that nobody waits any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any
+
+import aiohttp
+
+from fusiond.errors import ContextTooSmall, Garbled, MemberError, Rejected, Truncated, Unreachable
+from fusiond.members.patience import Patience
+
+CONNECT_SECONDS = 5.0
+ERROR_BYTES = 64 * 1024
+"""So much of an error's body is read, and a short piece of it told."""
+
+END_SECONDS = 0.05
+"""So long the end of a body may come after its last message, for the connection to be used again."""
+
+TOLD = 300
+_CONTEXT = re.compile(r"context (?:length|size|window)|exceeds? [^.]{0,60}context|exceed_context_size|prompt (?:is )?too long", re.IGNORECASE)
+_SECRET = re.compile(r"(?:sk-|Bearer )[A-Za-z0-9._-]{4,}")
+
+
+class Link:
+    """The connections to one provider. `url`: its base; `headers`: for this provider only; `socket`: a unix socket that leads to it."""
+
+    def __init__(self, url: str, headers: Mapping[str, str] | None = None, *, socket: str | None = None) -> None:
+        self._url = url.rstrip("/")
+        self._headers = dict(headers or {})
+        self._socket = socket
+        self._session: aiohttp.ClientSession | None = None
+
+    @asynccontextmanager
+    async def post(self, path: str, body: Mapping[str, Any], patience: Patience) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The response to a JSON body, once its headers say 200. Raises MemberError."""
+        content = json.dumps(body).encode()
+        with translated(begun=False):
+            response = await patience.wait(self.session.post(self._url + path, data=content, headers=_JSON, allow_redirects=False))
+        try:
+            if response.status != 200:
+                raise await _refusal(response, patience)
+            yield response
+        finally:
+            response.close()  # if it was read to its end, its connection is back in the pool already
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """The pool, made when it is first needed."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.UnixConnector(self._socket, limit=0) if self._socket else aiohttp.TCPConnector(limit=0),
+                headers=self._headers,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+            )
+        return self._session
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
+
+
+_JSON = {"Content-Type": "application/json"}
+
+
+async def pieces(response: aiohttp.ClientResponse, patience: Patience) -> AsyncGenerator[bytes, None]:
+    """The body as it comes. Raises MemberError."""
+    while True:
+        with translated(begun=True):
+            data = await patience.wait(response.content.readany())
+        if not data:
+            return
+        yield data
+
+
+async def at_end(response: aiohttp.ClientResponse) -> None:
+    """Wait a moment for the end of a body whose last message has come; a provider that does not end it loses the connection, no more."""
+    with suppress(TimeoutError, aiohttp.ClientError):
+        async with asyncio.timeout(END_SECONDS):
+            while not response.content.at_eof():
+                await response.content.readany()
+
+
+@contextmanager
+def translated(*, begun: bool) -> Iterator[None]:
+    """The transport's errors as ours; `begun`: the response was already on its way."""
+    try:
+        yield
+    except aiohttp.ServerTimeoutError as error:
+        raise Unreachable(f"no connection within {CONNECT_SECONDS:g} s") from error
+    except (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, OSError) as error:
+        told = _plain(error)
+        raise (
+            Truncated(f"the connection broke in the middle of the answer ({told})") if begun else Unreachable(f"no connection ({told})")
+        ) from error
+    except (aiohttp.ClientError, ValueError) as error:
+        raise Garbled(f"the answer is not HTTP as it should be ({_plain(error)})") from error
+
+
+async def _refusal(response: aiohttp.ClientResponse, patience: Patience) -> MemberError:
+    """The error that a status other than 200 means, with the provider's own words."""
+    with translated(begun=True):
+        body = await patience.wait(response.content.read(ERROR_BYTES))
+    said = message_in(body)
+    if response.status in (301, 302, 303, 307, 308):
+        return Rejected(f"HTTP {response.status}: redirects are not followed", upstream_status=response.status)
+    if response.status in (400, 413, 422, 500) and _CONTEXT.search(said):
+        return ContextTooSmall(said)
+    return Rejected(f"HTTP {response.status}: {said}", upstream_status=response.status, retry_after=_seconds(response.headers.get("Retry-After")))
+
+
+def message_in(body: bytes) -> str:
+    """What an error's body says, in a line: the JSON forms that providers use, or the beginning of whatever it is."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return shortened(" ".join(body.decode(errors="replace").split()) or "no reason given")
+    error = document.get("error", document) if isinstance(document, dict) else document
+    if isinstance(error, dict):
+        return error_message(error)
+    return shortened(str(error))
+
+
+def error_message(error: Mapping[str, Any]) -> str:
+    """The words of an error object; the cause behind a gateway's error says more than the gateway."""
+    metadata = error.get("metadata")
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    message = error.get("message") or error.get("detail") or error.get("type") or "no reason given"
+    return shortened(f"{message}: {raw}" if raw else str(message))
+
+
+def shortened(text: str) -> str:
+    """At most a few hundred characters, without anything that looks like a key."""
+    text = _SECRET.sub("[secret]", text)
+    return text if len(text) <= TOLD else f"{text[:TOLD]}..."
+
+
+def rejected(error: object) -> MemberError:
+    """The error that a provider reports in an answer that had begun well."""
+    words = error_message(error) if isinstance(error, Mapping) else shortened(str(error))
+    code = error.get("code") if isinstance(error, Mapping) else None
+    if _CONTEXT.search(words):
+        return ContextTooSmall(words)
+    return Rejected(words, upstream_status=code if isinstance(code, int) and 400 <= code < 600 else None)
+
+
+def _plain(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return shortened(error.strerror)
+    return shortened(str(error) or type(error).__name__)
+
+
+def _seconds(header: str | None) -> float | None:
+    try:
+        return float(header) if header else None
+    except ValueError:
+        return None

@@ -1,0 +1,258 @@
+"""Any server that speaks OpenAI's chat completions, always asked for a stream: llama-server, vLLM, LM Studio, and the built-in engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import aiohttp
+from pydantic_core import from_json
+
+from fusiond.call import Call
+from fusiond.catalog import Member, ModelFacts, ProviderFacts
+from fusiond.chat import ImagePart, Message, Part, Request, TextPart
+from fusiond.config.tree import OpenAIConfig
+from fusiond.errors import Garbled, MemberError, Truncated
+from fusiond.events import Event, Finished, FinishReason, Text, Thinking, ToolCall, Usage
+from fusiond.members import State
+from fusiond.members.http import Link, at_end, pieces, rejected
+from fusiond.members.patience import Patience
+from fusiond.members.residency import Residency
+from fusiond.members.sse import SseDecoder
+from fusiond.resolve import place_of
+
+_REASONS: Mapping[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+}
+_SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "seed", "frequency_penalty", "presence_penalty", "reasoning_effort")
+
+
+class OpenAI:
+    """A provider with `api = "openai"`."""
+
+    def __init__(self, config: OpenAIConfig, residency: Residency) -> None:
+        key = config.api_key.read() if config.api_key else None
+        self._config = config
+        self._residency = residency
+        self._link = Link(config.url, {"Authorization": f"Bearer {key}"} if key else None)
+
+    async def stream(self, call: Call, patience: Patience) -> AsyncGenerator[Event, None]:
+        """Ask one member."""
+        slot = self._residency.slot((self._config.url, call.member.model), self._config.parallel, call.deadline)
+        async with slot, aclosing(chat(self._link, body(call), call, patience)) as events:
+            async for event in events:
+                yield event
+
+    def state(self, member: Member) -> State:  # noqa: ARG002  # such a server does not tell
+        """Taken for ready."""
+        return "ready"
+
+    async def discover(self) -> ProviderFacts:
+        """The models that the server lists, if the configuration wants to know."""
+        if not self._config.discover:
+            return ProviderFacts()
+        patience = Patience(first_token=10, stall=10, total=10, deadline=float("inf"))
+        try:
+            listed = await patience.wait(self._listed())
+        except (MemberError, aiohttp.ClientError, OSError, ValueError) as error:
+            return ProviderFacts(error=str(error) or type(error).__name__)
+        place = place_of(self._config)
+        return ProviderFacts(models={name: ModelFacts(model=name, place=place) for name in listed})
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._link.aclose()
+
+    async def _listed(self) -> list[str]:
+        async with self._link.session.get(self._config.url.rstrip("/") + "/models", allow_redirects=False) as response:
+            response.raise_for_status()
+            document = await response.json(content_type=None)
+        entries = document.get("data", []) if isinstance(document, dict) else []
+        return [entry["id"] for entry in entries if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
+
+
+async def chat(link: Link, question: Mapping[str, Any], call: Call, patience: Patience) -> AsyncGenerator[Event, None]:
+    """The events of one streamed chat completion. Raises MemberError."""
+    decoder, chunks = SseDecoder(), Chunks(call.voice)
+    async with link.post("/chat/completions", question, patience) as response:
+        if response.content_type == "text/html":
+            raise Garbled("an HTML page instead of an answer")
+        whole = response.content_type == "application/json"  # some servers do not stream, whatever they are asked
+        document = bytearray()
+        async with aclosing(pieces(response, patience)) as body:
+            async for data in body:
+                if whole:
+                    document += data
+                    continue
+                for payload in decoder.feed(data):
+                    for event in chunks.read(payload):
+                        patience.heard()
+                        yield event
+                if chunks.done:
+                    break
+        for payload in [bytes(document)] if whole else decoder.end():
+            for event in chunks.read(payload):
+                yield event
+        await at_end(response)
+    yield chunks.finished()
+
+
+class Chunks:
+    """What the chunks of one stream mean, read one after the other."""
+
+    __slots__ = ("_call_ids", "_reason", "_voice", "done")
+
+    def __init__(self, voice: str) -> None:
+        self._voice = voice
+        self._reason: FinishReason | None = None
+        self._call_ids: list[str] = []
+        self.done = False
+
+    def read(self, payload: bytes) -> Iterator[Event]:
+        """The events of one payload. Raises MemberError."""
+        if payload == b"[DONE]":
+            self.done = True
+            return
+        try:
+            chunk = from_json(payload)
+        except ValueError:
+            raise Garbled(f"not JSON: {payload[:80]!r}") from None
+        if not isinstance(chunk, dict):
+            raise Garbled(f"not a chunk: {payload[:80]!r}")
+        if chunk.get("error"):
+            raise rejected(chunk["error"])
+        try:
+            if choices := chunk.get("choices"):
+                yield from self._choice(choices[0])
+            if usage := chunk.get("usage"):
+                yield self._usage(usage)
+        except (AttributeError, IndexError, KeyError, TypeError, InvalidOperation) as error:
+            raise Garbled(f"a chunk of another form ({type(error).__name__}): {payload[:80]!r}") from None
+
+    def finished(self) -> Finished:
+        """The end. Raises Truncated where the stream did not say that it was complete."""
+        if self._reason is None and not self.done:
+            raise Truncated("the stream stopped without its end")
+        return Finished(member=self._voice, reason=self._reason or ("tool_calls" if self._call_ids else "stop"))
+
+    def _choice(self, choice: Mapping[str, Any]) -> Iterator[Event]:
+        delta = choice.get("delta") or choice.get("message") or {}
+        if text := delta.get("content"):
+            yield Text(member=self._voice, text=_string(text))
+        if thought := delta.get("reasoning_content") or delta.get("reasoning"):
+            yield Thinking(member=self._voice, text=_string(thought))
+        if refusal := delta.get("refusal"):
+            yield Text(member=self._voice, text=_string(refusal))
+        for place, piece in enumerate(delta.get("tool_calls") or ()):
+            yield self._tool_call(place, piece)
+        if reason := choice.get("finish_reason"):
+            if reason == "error":
+                raise rejected(choice.get("error") or "the provider ended the answer with an error")
+            self._reason = _REASONS.get(reason, "stop")
+
+    def _tool_call(self, place: int, piece: Mapping[str, Any]) -> ToolCall:
+        function = piece.get("function") or {}
+        index = piece.get("index")
+        arguments = function.get("arguments") or ""
+        if function.get("name"):
+            self._call_ids.append(piece.get("id") or "")
+        return ToolCall(
+            member=self._voice,
+            index=place if index is None else index,
+            id=piece.get("id") or "",
+            name=function.get("name") or "",
+            arguments=arguments if isinstance(arguments, str) else json.dumps(arguments),
+        )
+
+    def _usage(self, usage: Mapping[str, Any]) -> Usage:
+        cost = usage.get("cost")
+        return Usage(
+            member=self._voice,
+            prompt_tokens=int(usage.get("prompt_tokens") or 0),
+            completion_tokens=int(usage.get("completion_tokens") or 0),
+            cost=None if cost is None else Decimal(str(cost)),
+        )
+
+
+def _string(text: object) -> str:
+    if not isinstance(text, str):
+        raise TypeError
+    return text
+
+
+def body(call: Call) -> dict[str, Any]:
+    """The question as OpenAI's protocol has it; the member's own options stand over everything."""
+    request = call.request
+    sampling = {name: value for name in _SAMPLING if (value := getattr(request.sampling, name)) is not None}
+    question: dict[str, Any] = {
+        "model": call.member.model,
+        "messages": [_message(message) for message in request.messages],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        **sampling,
+        **_tools(request),
+    }
+    if request.sampling.stop:
+        question["stop"] = list(request.sampling.stop)
+    if request.format is not None:
+        question["response_format"] = _format(request)
+    return {**question, **call.member.options}
+
+
+def _message(message: Message) -> dict[str, Any]:
+    told: dict[str, Any] = {"role": message.role, "content": _content(message.parts)}
+    if message.tool_calls:
+        told["tool_calls"] = [
+            {"id": made.id, "type": "function", "function": {"name": made.name, "arguments": made.arguments}} for made in message.tool_calls
+        ]
+        told["content"] = told["content"] or None
+    if message.call_id is not None:
+        told["tool_call_id"] = message.call_id
+    if message.name is not None:
+        told["name"] = message.name
+    return told
+
+
+def _content(parts: tuple[Part, ...]) -> str | list[dict[str, Any]]:
+    """Plain text as a string, which every server takes; parts only where there is more than text."""
+    if all(isinstance(part, TextPart) for part in parts):
+        return "".join(part.text for part in parts if isinstance(part, TextPart))
+    return [_part(part) for part in parts]
+
+
+def _part(part: Part) -> dict[str, Any]:
+    match part:
+        case TextPart():
+            return {"type": "text", "text": part.text}
+        case ImagePart():
+            return {"type": "image_url", "image_url": {"url": part.url} | ({"detail": part.detail} if part.detail else {})}
+
+
+def _tools(request: Request) -> dict[str, Any]:
+    if not request.tools:
+        return {}
+    offered: dict[str, Any] = {"tools": []}
+    for tool in request.tools:
+        function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters, "strict": tool.strict}
+        offered["tools"].append({"type": "function", "function": {key: value for key, value in function.items() if value is not None}})
+    if request.tool_choice is not None:
+        named = request.tool_choice.name
+        offered["tool_choice"] = {"type": "function", "function": {"name": named}} if named else request.tool_choice.mode
+    if request.parallel_tool_calls is not None:
+        offered["parallel_tool_calls"] = request.parallel_tool_calls
+    return offered
+
+
+def _format(request: Request) -> dict[str, Any]:
+    wanted = request.format
+    if wanted is None or wanted.kind == "json_object":
+        return {"type": "json_object"}
+    schema = {"name": wanted.name, "schema": wanted.schema or {}, "strict": wanted.strict}
+    return {"type": "json_schema", "json_schema": {key: value for key, value in schema.items() if value is not None}}
