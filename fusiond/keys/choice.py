@@ -15,7 +15,7 @@ from fusiond.keys.wants import Wanted
 
 _LEAD = re.compile(
     r"""[\s"'“‘(\[{<]{0,6}(?:(?:the\ )?(?:correct\ )?(?:option|choice|letter|answer|statement|opción|réponse|вариант|选项|選択肢)\s{0,3}:?\s{0,3})?
-        [\s"'“‘(\[{<$\\]{0,6}(?P<letter>[A-Z])(?P<after>[\s"'”’)\]}>$]{0,6})(?![\w'’])(?P<rest>.{0,200})""",
+        [\s"'“‘(\[{<$\\]{0,6}(?P<letter>[A-Z])(?P<after>[\s"'”’)\]}>$]{0,6})(?![A-Za-z0-9_'’])(?P<rest>.{0,200})""",
     re.VERBOSE | re.DOTALL,
 )
 _LONE_LOWER = re.compile(r"[\s\"'(\[]{0,4}([a-z])[)\].:\"']{0,3}\s{0,4}$|[(\[]([a-z])[)\]]")
@@ -24,9 +24,11 @@ _GOES_ON = re.compile(r"\s{1,3}(?!because|since|as\b|which|for\b|is\b|and\b|but\
 _MENTION = re.compile(
     r"(?<![\w|\\)])[(\[]\*{0,2}([A-Z])\*{0,2}[)\]]|\b(?i:option|choice|letter|answer)\s{1,3}\*{0,2}([A-Z])\b|"
     r"\*\*\(?([A-Z])[).:]?(?:\s[^*\n]{0,200})?\*\*"
+    r"|\b([A-Z])\s{1,2}is\s{1,2}(?:the\s)?(?:correct|right|best)\b|\b(?:it['’]s|choose|chose|select|pick)\s{1,2}([A-Z])(?=[.!\s]{0,4}$)"
 )
 _DENIED = re.compile(r"\b(?:incorrect|wrong|eliminated?|false|ruled out|not (?:the (?:correct|right)|correct|right|\(?[A-Z]\b))", re.IGNORECASE)
 _CLOSEST = re.compile(r"\bclosest\b[^.\n]{0,60}?[(\[]([A-Z])[)\]]", re.IGNORECASE)
+_BEFORE = re.compile(r"^(?:[(\[]?[A-Za-z][)\].:]\s{1,3}|(?:it|that)(?:['’]s|\s(?:is|was))\s|(?:the\s)?answer\sis\s)", re.IGNORECASE)
 _OPENS = re.compile(r"(?:^|\n)\s{0,4}[(\[]?[A-Z][)\].:]\s")
 
 
@@ -62,26 +64,26 @@ def _lead(wanted: Wanted, region: str) -> str | None:
 
 def _repeated(wanted: Wanted, region: str) -> str | None:
     """The option whose text the region is, if just one has it."""
-    said = words(region)
+    said = words(_BEFORE.sub("", region, count=1)[:2_000])
     found = [letter for letter, text in wanted.texts.items() if said and words(text) == said]
     return found[0] if len(found) == 1 else None
 
 
 def _mentioned(wanted: Wanted, region: str) -> str | None:
     """The one letter that the region's first sentence names in brackets or as an option, unless it is denied."""
-    found = {letter for match in _MENTION.finditer(region[:400]) if (letter := _offered(wanted, match[1] or match[2] or match[3]))}
+    found = {letter for match in _MENTION.finditer(region[:400]) if (letter := _offered(wanted, next(filter(None, match.groups()))))}
     return found.pop() if len(found) == 1 and not _DENIED.search(region[:400]) else None
 
 
 def _closing(wanted: Wanted, reading: Reading) -> str | None:
     """A reply that states nothing: all of it, its last line, or the one letter that its end names."""
     walks = len(_OPENS.findall(reading.whole[-4_000:])) > 1
-    for said in (reading.whole, reading.last) if len(reading.whole) <= 400 else (reading.last,):
+    for said in (reading.whole if len(reading.whole) <= 400 else "", reading.opening, reading.last):
         region = plain(unlatex(said)).strip()
-        if refuses(region):
-            return None
         if not walks and (letter := _alone(wanted, region) or _repeated(wanted, region)) is not None:
             return letter
+        if refuses(region):
+            return None
     return _mentioned(wanted, reading.last[-250:])
 
 

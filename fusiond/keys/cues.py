@@ -83,7 +83,7 @@ ONLY_NUMBER = re.compile(
 
 NUMBER = re.compile(
     r"""\bhow\ (?:many|much|old|tall|far|fast|heavy|deep|wide|long|big|large|high|hot|cold|often)\b
-        (?!\ (?:do\ you|should\ (?:i|we|you)|can\ (?:i|we|you))\b)
+        (?![^?\n]{0,40}\bshould\ (?:i|we)\b)(?!\ (?:do\ you|should\ (?:i|we|you)|can\ (?:i|we|you))\b)
       | \bwhat\ (?:do|does|did|must|will)\ [^.?\n]{1,40}\bpay\b
       | \bwhat(?:['’]s|\ (?:is|was))\ the\ (?:\w{1,20}\ ){0,2}(?:population|square\ root|cube\ root|atomic\ (?:number|mass|weight)|boiling\ point|
         melting\ point|freezing\ point|speed\ of|gcd|lcm|greatest\ common|least\ common|total\ number|number\ of|distance\ (?:from|between)|
@@ -117,9 +117,11 @@ _QUANTITY = re.compile(
 _FIGURES = re.compile(r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|hundred|half|twice|double|triple)\b", re.IGNORECASE)
 
 SEVERAL = re.compile(
-    r"""\b(?:each|every|respectively)\b[^?\n]{0,60}[?]\s{0,3}$ | \bcounts?\ of\ each\b | \b(?:number|count)\ of\ each\b | \bhow\ many\ of\ each\b
-      | \bwrite\ the\ factors\b | \bwhat\ are\ the\ (?:[a-z]{1,12}\ ){0,2}(?:values|numbers|coordinates|roots|solutions|dimensions)\b |
-        \blist\ of\ elements\b | \bmatrix\ below\b | \bbetween\ two\ different\ bases\b""",
+    r"""\b(?:each|every|respectively)\b[^?\n]{0,60}[?]\s{0,3}$ | \b(?:counts?|number)\ of\ each\b | \bhow\ many\ of\ each\b
+      | \bwhat\ are\ the\ (?:[a-z]{1,12}\ ){0,2}(?:values|numbers|coordinates|roots|solutions|dimensions)\b
+      | \b(?:output|answer|result|response)\ (?:should|must|will|has\ to)\ be\ (?:an?\ |the\ )?(?:[\w-]{1,20}\ ){0,2}
+        (?:matrix|list|grid|table|array|sequence|tuple|string|set)\b
+      | \b(?:return|answer|output|give)\b[^.\n]{0,30}\b(?:as|in)\ a\ (?:[\w-]{1,20}\ )?(?:matrix|list|grid|table|array|tuple)\b""",
     _FLAGS,
 )
 """The question asks for several values at once."""
@@ -139,7 +141,8 @@ CODE = re.compile(
     r"""\b(?:write|implement|create|build|develop|code|refactor|rewrite|fix|debug|complete|optimi[sz]e|port|generate|schreib\w{0,3}|écris|escribe|напиши\w{0,2})\b[^.\n?]{0,80}
         \b(?:function|functions|program|script|class|code|method|module|query|sql|regex|regular\ expression|api|endpoint|test|tests|component|
           algorithm|html|css|funktion|programm|fonction|función|функци\w{1,3}|код|bash|python|javascript)\b
-      | \bfix\ (?:this|the|my)\b|\brefactor\b|写(?:一个)?(?:函数|程序|代码)|関数を書|コードを書 | (?:^|\n)(?:diff\ --git|@@\ -\d)""",
+      | \bfix\ (?:this|the|my)\b|\brefactor\b|写(?:一个)?(?:函数|程序|代码)|関数を書|コードを書
+      | ^\s{0,4}(?:def|class|function|const|public|import|\#include)[ <] | (?:^|\n)(?:diff\ --git|@@\ -\d)""",
     _FLAGS,
 )
 """The request wants code."""
@@ -208,13 +211,22 @@ _FACT = re.compile(
     _FLAGS,
 )
 _OPEN = re.compile(
-    r"\b(?:difference|differences|best way|meaning of life|should i|can i|do i|my|why|how (?:do|does|can|to|would|did|is)|advantages|"
+    r"\b(?:difference|differences|best|meaning of life|should i|can i|do i|my|why|how (?:do|does|can|to|would|did|is)|advantages|"
     r"and (?:what|who|why|how)|you|benefits|reasons|happens|think|opinion|purpose|role|impact|significance|explain|describe|pros and cons)\b|"
     r"为什么|怎么",
     re.IGNORECASE,
 )
 
 
+_TRANSFORM = re.compile(
+    r"""^\W{0,4}(?:(?:please|can\ you|could\ you|kindly|bitte)[,:]?\s{1,3}){0,2}
+        (?:summari[sz]e|translate|proofread|rewrite|rephrase|paraphrase|edit|improve|correct|shorten|fasse|übersetze?|tradui\w{1,3}|
+        résume\w{0,2}|traduc\w{1,3}|переведи\w{0,2})\b""",
+    _FLAGS,
+)
+_TEXT_BEGINS = re.compile(r":\s|\n\s{0,3}\n")
+_CONDITION = re.compile(r"\b(?:if|when|whenever|unless|where)\b", re.IGNORECASE)
+_CODE_SIGNS = re.compile(r"[(=`]")
 _FRAMED = re.compile(
     r"(?:^|\n)\s{0,3}(?:Question|Q)\s?:\s{0,3}([^\n]{5,200}\?)\s{0,4}(?:\n\s{0,3}(?:Short )?(?:Answer|A)\s?:?\s{0,3})?$", re.IGNORECASE
 )
@@ -224,6 +236,27 @@ def shortened(text: str) -> str:
     """A prompt's head and tail, where its instructions stand."""
     text = text.strip()
     return text if len(text) <= _HEAD + _TAIL else f"{text[:_HEAD]}\n{text[-_TAIL:]}"
+
+
+def own(question: str) -> str:
+    """The user's own words: without the text that is to be summarised, translated or corrected, whose questions are not the user's."""
+    begins = _TEXT_BEGINS.search(question) if _TRANSFORM.search(question) else None
+    return question[: begins.start()] if begins else question
+
+
+def is_json(text: str) -> bool:
+    """Whether JSON is asked for, and not on a condition."""
+    return any(not _CONDITION.search(_sentence(text, match)) for match in JSON.finditer(text))
+
+
+def is_literal(question: str) -> bool:
+    """Whether the value of a piece of code is asked for, and the code is there."""
+    return LITERAL.search(question) is not None and _CODE_SIGNS.search(question) is not None
+
+
+def _sentence(text: str, match: re.Match[str]) -> str:
+    start = max(text.rfind(end, 0, match.start()) for end in (".", "\n"))
+    return text[start + 1 :][:500].partition("\n")[0].partition(". ")[0]
 
 
 def answer_field(text: str) -> bool:

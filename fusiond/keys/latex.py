@@ -37,10 +37,14 @@ _NAMES = {
 }
 
 
+_MATHS = re.compile(r"\$\$?(?=[^$\n]{0,300}[\\^_{=])([^$\n]{1,2000})\$\$?")
+
+
 def unlatex(text: str) -> str:
     """`text` with its LaTeX written plainly."""
     if "\\" not in text and "$" not in text and "{,}" not in text:
         return text
+    text = _MATHS.sub(r"\1", text)
     for _ in range(3):
         text = _WRAPPED.sub(r"\1", text)
     text = _DELIMITERS.sub("", _DEGREES.sub("°", _SPACING.sub(" " if "\\ " in text or "\\quad" in text else "", text)))

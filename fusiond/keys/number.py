@@ -18,7 +18,10 @@ _LONGEST = 400
 """Digits, and size of an exponent, beyond which a number is not worth reading."""
 
 _GROUPED = r"\d{1,3}(?:,\d{3}){1,40}(?!\d|,\d)|\d{1,2}(?:,\d{2}){1,20},\d{3}(?!\d|,\d)|\d{1,3}(?:[ '’_\u00a0\u202f\u2009]\d{3}){1,40}(?!\d|[ ,']\d)"
-_POINTED = r"\d{1,3}(?:\.\d{3}){2,40}(?:,\d{1,40})?(?!\d|[.,]\d)|\d{1,3}\.\d{3},\d{1,40}(?!\d|[.,]\d)"
+_POINTED = (
+    r"\d{1,3}(?:[ \u00a0\u202f]\d{3}){1,40},\d{1,2}(?!\d|[.,]\d)|"
+    r"\d{1,3}(?:\.\d{3}){2,40}(?:,\d{1,40})?(?!\d|[.,]\d)|\d{1,3}\.\d{3},\d{1,40}(?!\d|[.,]\d)"
+)
 _COMMA = r"\d{1,40},(?:\d{1,2}|\d{4,40})(?!\d|,\d)"
 _PLAIN = r"(?:" + _GROUPED + r"|\d{1,400})(?:\.\d{1,400})?|\.\d{1,400}"
 _UNSIGNED = rf"(?:{_POINTED}|{_COMMA}|{_PLAIN})"
@@ -148,22 +151,24 @@ def _only(clause: str) -> Fraction | None:
 
 
 def _continues(text: str, match: re.Match[str]) -> bool:
-    """Whether a number goes on from another one (a range, a time, a list without blanks)."""
+    """Whether a number belongs with another one: a range, a time, a sum, a power, a list."""
+    if _runs_on(text[match.end() :]):
+        return True
     before = text[: match.start()].rstrip()
     return before[-1:].isdigit() or (before[-1:] in ":/" and before[-2:-1].isdigit())
 
 
 def _stands_alone(text: str, match: re.Match[str]) -> bool:
-    return not (match.start() and (text[match.start() - 1].isalnum() or text[match.start() - 1] in "_^")) and not re.match(
-        r"[\w:]\d|st\b|nd\b|rd\b|th\b", text[match.end() :]
+    return not (match.start() and re.match(r"[A-Za-z\d_^]", text[match.start() - 1])) and not re.match(
+        r"[A-Za-z_:]\d|st\b|nd\b|rd\b|th\b", text[match.end() :]
     )
 
 
 def _closing(reading: Reading) -> Fraction | None:
     """The number of a reply that marks none: all of it, what is bold at its end, or what its last sentence says."""
-    whole = _tidy(reading.whole) if len(reading.whole) <= 80 else ""
-    if whole and (head := _head(whole)) is not None:
-        return head
+    for short in (reading.whole if len(reading.whole) <= 80 else "", reading.opening if len(reading.opening) <= 40 else ""):
+        if short and (head := _head(_tidy(short))) is not None:
+            return head
     bold = [region for region in _BOLD.findall(reading.last) if (_head(_tidy(region))) is not None]
     if len(bold) == 1:
         return _head(_tidy(bold[0]))
@@ -208,7 +213,7 @@ def _fraction(match: re.Match[str]) -> Fraction | None:
 def _decimal(digits: str) -> str:
     """The digits of a number with a point for decimals and nothing between thousands."""
     if re.fullmatch(_POINTED, digits):
-        return digits.replace(".", "").replace(",", ".")
+        return re.sub(r"[. \u00a0\u202f]", "", digits).replace(",", ".")
     if re.fullmatch(_COMMA, digits):
         return digits.replace(",", ".")
     return re.sub(r"[,_ '’\u00a0\u202f\u2009]", "", digits)

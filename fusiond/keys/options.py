@@ -53,6 +53,7 @@ _EITHER = re.compile(
     re.IGNORECASE,
 )
 _BULLETS = re.compile(r"\n[ \t]{0,8}[-*•][ \t]{1,4}[\"“'`*]{1,3}([^\"”'`*\n]{1,40})[\"”'`*]{1,3}")
+_BARE_BULLETS = re.compile(r"\n[ \t]{0,8}[-*•][ \t]{1,4}([^\W\d_][\w-]{0,30}(?: [\w-]{1,30}){0,2})[ \t]{0,4}$")
 _BULLETED = re.compile(
     r"\b(?:respond with|reply with|answer with|output|labels|categories|classes|one of(?: the following)?(?: \w{1,20}){0,2}|"
     r"options)[^\n]{0,60}:[ \t]{0,4}(?=\n)",
@@ -141,7 +142,7 @@ def _bullets(text: str, start: int) -> tuple[str, ...]:
     """The quoted heads of the bullet points that follow at once."""
     found: list[str] = []
     for line in text[start + 1 : start + 4_000].split("\n"):
-        match = _BULLETS.match("\n" + line)
+        match = _BULLETS.match("\n" + line) or _BARE_BULLETS.match("\n" + line)
         if match is None:
             break
         found.append(match[1].strip(_QUOTES))

@@ -31,7 +31,7 @@ _STATED = re.compile(
         (?:\ (?:to|for|of)\ [^\n.:]{1,80}?(?=\ (?:is|are|ist|est|es)\b))?
         (?:\ (?:correct[ae]?|final[ea]?|choice|option|value|number|lautet|sera|would|should|will|must|therefore|thus|here|then|is\ therefore|
           is\ thus)){0,2}
-        [*_]{0,3}\s{0,4}(?:[:：=＝]|是|为|為|は|\bis\b|\bare\b|\bbe\b|\bist\b|\blautet\b|\best\b|\bes\b|\bé\b|\bè\b|(?<=ответ)\s{0,3}[—–-]){1,2}
+        [*_]{0,3}\s{0,4}(?:[:：=＝]|是|为|為|选|選|は|\bis\b|\bare\b|\bbe\b|\bist\b|\blautet\b|\best\b|\bes\b|\bé\b|\bè\b|(?<=ответ)\s{0,3}[—–-]){1,2}
         \s{0,4}[:：]?[*_]{0,3}[ \t]{0,20}""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -45,19 +45,21 @@ class Reading:
 
     `whole`: all that was said. `marked`: what stands in the place made for an answer (`<answer>`, a field `answer`, `\boxed{}`).
     `stated`: what follows each "the answer is", in order, to the end of its line. `last`: the last line with anything on it.
+    `opening`: a first line that stands alone above the rest, where a reply that answers first and explains then has its answer.
     """
 
     whole: str
     marked: str | None
     stated: tuple[str, ...]
     last: str
+    opening: str
 
 
 def read(text: str) -> Reading:
     """Take a reply apart; linear in its length."""
     whole = said(text)
     near = whole[-REACH:]
-    return Reading(whole=whole, marked=_marked(near), stated=_stated(near), last=_last(near))
+    return Reading(whole=whole, marked=_marked(near), stated=_stated(near), last=_last(near), opening=_opening(whole))
 
 
 def said(text: str) -> str:
@@ -196,6 +198,11 @@ def _line_after(text: str, start: int) -> str:
     """The rest of the line, or the next line that holds anything."""
     rest = text[start : start + 2_000].lstrip()
     return rest.partition("\n")[0].strip()
+
+
+def _opening(text: str) -> str:
+    first, _, rest = text[:400].partition("\n")
+    return first.strip() if rest.startswith(("\n", " \n", "\r\n")) and not first.rstrip().endswith(":") else ""
 
 
 def _last(text: str) -> str:

@@ -35,7 +35,7 @@ class _Asked:
     """A question and the instructions about its answer, searched for cues once and no more than needed."""
 
     def __init__(self, question: str, instructions: str) -> None:
-        self.question = cues.shortened(question)
+        self.question = cues.own(cues.shortened(question))
         self.instructions = cues.shortened(instructions)
         self.all = f"{self.instructions}\n{self.question}"
         self.options = lettered(self.question)
@@ -52,20 +52,20 @@ class _Asked:
     def kind(self) -> KeyKind | None:
         """The kind that is asked for: by instruction, else by the question's own wording."""
         if not self.place and cues.CODE.search(self.question) and not self.options:
-            return "text" if cues.LITERAL.search(self.question) else None
+            return "text" if cues.is_literal(self.question) else None
         return self.instructed() or (self.placed() if self.place else None if cues.PROSE.search(self.question) else self.worded())
 
     def instructed(self) -> KeyKind | None:
         """The kind that an instruction about the answer names."""
         if self.is_choice():
             return "choice"
-        if cues.LITERAL.search(self.question):
+        if cues.is_literal(self.question):
             return "text"
         if cues.BOOLEAN.search(self.all):
             return "boolean"
         if self.labels:
             return "boolean" if all(label.lower() in _BOOLEANS for label in self.labels) else "label"
-        if not self.place and cues.JSON.search(self.all):
+        if not self.place and cues.is_json(self.all):
             return "json"
         if cues.ONLY_NUMBER.search(self.all):
             return "number"
@@ -105,6 +105,6 @@ class _Asked:
                 return Wanted(kind=kind)
 
     def form(self) -> Form:
-        if cues.LITERAL.search(self.question):
+        if cues.is_literal(self.question):
             return "literal"
         return "words" if not self.place or cues.is_short_fact(self.question) or cues.ONLY_TEXT.search(self.question) else "string"

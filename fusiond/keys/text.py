@@ -175,8 +175,11 @@ def _signs(region: str) -> str:
 
 
 def _listed(text: str) -> str:
+    """A list without the square brackets around it and the quotes in it. Round brackets stay: an interval is no list."""
     text = re.sub(r" ?, ?", ",", text)
-    return re.sub(r"[\[\]()\"']", "", text)
+    if text.startswith("[") and text.endswith("]") and text.count("[") == 1:
+        text = text[1:-1]
+    return re.sub(r"[\"']", "", text)
 
 
 def _unquoted(text: str) -> str:

@@ -87,6 +87,9 @@ LABELS = [
         ("sports", "politics", "business", "technology"),
     ),
     ("Labels: bug, feature, question\n\nThe app crashes when I tap save.", ("bug", "feature", "question")),
+    ("Which of these is a mammal: whale, shark, or tuna?", ("whale", "shark", "tuna")),
+    ("What is the sentiment?\nOptions:\n- positive\n- negative\n\nI love it", ("positive", "negative")),
+    ("Does the premise entail the hypothesis? Answer entailment, contradiction, or neutral.", ("entailment", "contradiction", "neutral")),
     ("Is a whale a fish or a mammal?", ("fish", "mammal")),
 ]
 TEXTS = [
@@ -131,6 +134,12 @@ KEYLESS = [
     "What are the advantages of solar power?",
     "Can you explain recursion?",
     "Describe the water cycle in detail.",
+    "Summarize the following text.\n\n'Is it true or false?' he asked. Answer yes or no!",
+    "Translate into French:\n\nHow many people live here? Answer yes or no.",
+    "What is the best programming language?",
+    "How many calories should I eat per day?",
+    "What will happen if I return nothing from a function?",
+    'def is_even(n):\n    """Return True if n is even."""\n',
 ]
 DOCUMENTS = [
     "Return a JSON object with the name and age of the person in this text: Ann is 4.",
@@ -239,6 +248,12 @@ def test_system_messages_say_how_to_answer() -> None:
     """An instruction about the answer may stand in a system message."""
     assert kind("Penguins can fly.", system="Answer only with true or false.") == "boolean"
     assert kind("The food was great", system="Classify each message as positive, negative or neutral.") == "label"
+
+
+def test_a_condition_is_no_wish_for_json() -> None:
+    """A system message that allows for JSON in some case asks for none now."""
+    assert kind("Hi", system="You are an assistant. If the user asks for structured data, answer with JSON.") is None
+    assert kind("Ann is 4.", system="Output valid JSON only, with the keys name and age.") == "json"
 
 
 def test_only_the_last_question_counts() -> None:
