@@ -140,8 +140,8 @@ def _url(url: str) -> str | None:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        return f"is not a URL: {error}"
+    except ValueError:
+        return "is not a URL"
     if parts.scheme not in ("http", "https") or not host:
         return "must begin with http:// or https:// and name a host"
     if parts.username is not None or parts.password is not None:

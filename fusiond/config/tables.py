@@ -182,4 +182,4 @@ def _kind(value: Any) -> str:
             return "a table"
         case int():
             return "a whole number"
-    return f"{value:g}"
+    return repr(value)

@@ -16,8 +16,6 @@ Place = Literal["local", "lan", "remote"]
 StrategyName = Literal["single", "race", "vote", "select", "synthesize"]
 KeyKind = Literal["choice", "number", "boolean", "label", "text", "json"]
 
-FORBID_EXTRA = {"extra": "forbid"}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerConfig:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def load(path: Path) -> Config:
     table = sources.merged()
     faults = take_out(table)
     config = decode(table, faults)
-    faults += [fault for fault in broken(config, _names(table)) if not _known(fault, faults)]
+    faults += _own(broken(config, _names(table)), faults)
     if faults:
         raise ConfigErrors(sources.errors(faults), sources.files)
     return replace(config, path=str(path), files=sources.files, fusions=config.fusions or _default(config.members))
@@ -66,12 +66,15 @@ def _names(table: Table) -> Names:
     return Names(providers=providers, members=members, fusions=fusions or {"default": None}, aliases=aliases)
 
 
-def _known(fault: Fault, faults: Sequence[Fault]) -> bool:
-    """Whether one of *faults* is about the same value, or one inside or around it: what follows from a mistake is no mistake of its own.
+def _own(broken: Iterable[Fault], faults: Sequence[Fault]) -> list[Fault]:
+    """Without those about a value that *faults* name already, or one inside or around it: what follows from a mistake is no mistake of its own.
 
     A name (`members.NAME`) is judged apart from what its table says.
     """
-    return len(fault.path) > 2 and any(all(a == b for a, b in zip(fault.path, other.path, strict=False)) for other in faults)
+    known = {fault.path for fault in faults}
+    around = {path[:length] for path in known for length in range(len(path))}
+    inside = (fault for fault in broken if known.isdisjoint(fault.path[:length] for length in range(len(fault.path) + 1)))
+    return [fault for fault in inside if len(fault.path) <= 2 or fault.path not in around]
 
 
 def _present(path: Path) -> Path:
