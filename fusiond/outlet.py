@@ -81,6 +81,5 @@ class Outlet:
             self._response.headers.update(self._headers())
             await self._response.prepare(self._http)
             self.begun = True
-            self._writing = self._loop.time()
-            await self._response.write(b"".join(self._held) or self._keep_alive)
-            self._writing = None
+            if self._held:
+                await self._response.write(b"".join(self._held))

@@ -60,10 +60,11 @@ class Server:
 
     def app(self) -> web.Application:
         """The application, with the question endpoints; others are added to its router."""
-        app = web.Application(middlewares=[web.middleware(self._rules)], client_max_size=0)
+        app = web.Application(middlewares=[self._rules], client_max_size=0)
         app.router.add_post("/v1/chat/completions", self._chat)
         return app
 
+    @web.middleware
     async def _rules(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """The gate before, and the envelope around everything."""
         request[REQUEST_ID] = secrets.token_hex(12)

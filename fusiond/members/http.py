@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -156,8 +157,8 @@ def rejected(error: object) -> MemberError:
 
 
 def _plain(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return shortened(error.strerror)
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno).lower()
     return shortened(str(error) or type(error).__name__)
 
 
