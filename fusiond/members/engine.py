@@ -17,6 +17,9 @@ from typing import Any, TypedDict
 READY = b"ready\n"
 PROMPT_CACHE_MIB = 256
 ERRORS_AND_WARNINGS = 2
+BATCH = 256
+"""Tokens. A prompt is read in such steps, and between two of them the engine notices that its client is gone; larger ones read no faster."""
+
 PR_SET_PDEATHSIG = 1
 
 
@@ -58,6 +61,8 @@ def _start(order: Order) -> Any:
     params.api_keys = [order["key"]]
     params.n_parallel = order["parallel"]
     params.n_ctx = order["context"] * order["parallel"]
+    params.n_batch = params.n_ubatch = BATCH
+    params.n_threads_http = 4 * order["parallel"] + 4  # an idle connection holds one too, and so does a client that has just left
     params.kv_unified = False  # each call has its whole context, whatever the others fill
     params.cache_ram_mib = PROMPT_CACHE_MIB
     params.ui = params.endpoint_slots = params.endpoint_props = params.endpoint_metrics = False

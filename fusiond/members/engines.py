@@ -32,6 +32,7 @@ LOAD_SECONDS = 300.0
 CRASHES, CRASH_SECONDS = 3, 60.0
 """So many ends within that time, and the engine is left alone for as long."""
 
+DYING_SECONDS = 1.0
 LAST_WORDS, LAST_LINES = 2000, 3
 OUTPUT_LIMIT = 1 << 20
 _LOG_PREFIX = re.compile(r"^[\d.]+ [A-Z] srv +")
@@ -121,6 +122,11 @@ class Engine:
         if isinstance(outcome := loaded.result(), MemberError):
             raise outcome
         return outcome
+
+    async def ended(self) -> None:
+        """After a broken connection: its process has most likely died. Wait a moment until that is known, so that the next call starts another."""
+        if self._life is not None:
+            await asyncio.wait({self._life}, timeout=DYING_SECONDS)
 
     async def aclose(self) -> None:
         """End the process."""

@@ -14,11 +14,14 @@ from pathlib import Path
 
 from fusiond.catalog import Member, ModelFacts, ProviderFacts
 from fusiond.config.tree import LlamaCppConfig
-from fusiond.errors import Unwilling
+from fusiond.errors import Truncated, Unreachable, Unwilling
 from fusiond.events import Event
 from fusiond.members import Call, State
-from fusiond.members.engines import Engine, Engines, Setup
+from fusiond.members.engines import Endpoint, Engines, Setup
+from fusiond.members.http import Link
+from fusiond.members.openai import body, chat
 from fusiond.members.patience import Patience
+from fusiond.members.residency import Residency
 from fusiond.places import cache_directory
 
 SMOLLM2 = "smollm2"
@@ -26,24 +29,36 @@ SMOLLM2_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 SMOLLM2_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 SMOLLM2_CONTEXT = 8192
 CONTEXT_UNKNOWN = 8192
+URL = "http://engine/v1"
+"""The host's name is never looked up: the way is a unix socket."""
+
 ENGINE_MISSING = "the built-in engine is not installed: pip install 'fusiond[llamacpp]'"
 
 
 class LlamaCpp:
     """A provider with `api = "llamacpp"`. `models`: what its configured members name, looked at by `discover`."""
 
-    def __init__(self, config: LlamaCppConfig, engines: Engines, models: Iterable[str] = ()) -> None:
+    def __init__(self, config: LlamaCppConfig, engines: Engines, residency: Residency, models: Iterable[str] = ()) -> None:
         self._config = config
         self._engines = engines
+        self._residency = residency
         self._models = tuple(models)
+        self._links: dict[Endpoint, Link] = {}
 
     async def stream(self, call: Call, patience: Patience) -> AsyncGenerator[Event, None]:
-        """Ask one member; the wait for its model to be loaded is bounded by the member's total and the request's deadline alone."""
+        """Ask one member. The waits for a free place and for a cold model are bounded by its total and the request's deadline alone."""
         until = min(call.deadline, asyncio.get_running_loop().time() + call.member.total_seconds)
-        server = await self._engine(call.member).server(until)
-        async with aclosing(server.stream(call, patience)) as events:
-            async for event in events:
-                yield event
+        setup = self._setup(call.member)
+        async with self._residency.slot(("llamacpp", str(setup.model)), setup.parallel, until):
+            engine = self._engines.engine(setup)
+            link = self._link(await engine.endpoint(until))
+            try:
+                async with aclosing(chat(link, body(call), call, patience)) as events:
+                    async for event in events:
+                        yield event
+            except (Truncated, Unreachable):
+                await engine.ended()
+                raise
 
     async def discover(self) -> ProviderFacts:
         """`smollm2` where the engine is installed, and those of the configured files that cannot be used, each with its reason."""
@@ -55,25 +70,30 @@ class LlamaCpp:
     def state(self, member: Member) -> State:
         """Whether the member's model is loaded; `cold` too where it cannot be."""
         try:
-            return self._engine(member).state
+            return self._engines.engine(self._setup(member)).state
         except Unwilling:
             return "cold"
 
     async def aclose(self) -> None:
-        """Nothing to close: the engine's processes outlive revisions."""
+        """Close every connection; the engine's processes outlive revisions."""
+        for link in self._links.values():
+            await link.aclose()
 
-    def _engine(self, member: Member) -> Engine:
+    def _setup(self, member: Member) -> Setup:
         if not installed():
             raise Unwilling(ENGINE_MISSING)
-        return self._engines.engine(
-            Setup(
-                model=find(member.model),
-                sha256=SMOLLM2_SHA256 if member.model == SMOLLM2 else None,
-                context=member.context or CONTEXT_UNKNOWN,
-                parallel=self._config.parallel,
-                threads=self._config.threads,
-            )
+        return Setup(
+            model=find(member.model),
+            sha256=SMOLLM2_SHA256 if member.model == SMOLLM2 else None,
+            context=member.context or CONTEXT_UNKNOWN,
+            parallel=self._config.parallel,
+            threads=self._config.threads,
         )
+
+    def _link(self, endpoint: Endpoint) -> Link:
+        if endpoint not in self._links:
+            self._links[endpoint] = Link(URL, {"Authorization": f"Bearer {endpoint.key}"}, socket=str(endpoint.socket))
+        return self._links[endpoint]
 
 
 def installed() -> bool:
