@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from dataclasses import dataclass
 
 REACH = 20_000
@@ -64,9 +65,9 @@ def read(text: str) -> Reading:
 
 def said(text: str) -> str:
     """The reply without thinking before it and without anything after its end. A thought that never ends leaves nothing."""
-    thoughts = list(_THOUGHT.finditer(text))
-    if thoughts:
-        text = text[thoughts[-1].end() :]
+    text = text.strip()
+    if last := deque(_THOUGHT.finditer(text), maxlen=1):
+        text = text[last[0].end() :]
     elif _THINKING.match(text):
         return ""
     if end := _END.search(text):
