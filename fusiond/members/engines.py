@@ -35,7 +35,7 @@ CRASHES, CRASH_SECONDS = 3, 60.0
 DYING_SECONDS = 1.0
 LAST_WORDS, LAST_LINES = 2000, 3
 OUTPUT_LIMIT = 1 << 20
-_LOG_PREFIX = re.compile(r"^[\d.]+ [A-Z] srv +")
+_LOG_PREFIX = re.compile(r"^[\d.]+ [A-Z] \w+ +")
 SOCKET = "s.sock"
 """llama.cpp takes a host's name with that ending for a socket's path."""
 
@@ -131,7 +131,8 @@ class Engine:
     async def aclose(self) -> None:
         """End the process."""
         if self._life is not None:
-            self._life.cancel()
+            if not self._life.cancelling():  # else it is ending already, and is to end in order
+                self._life.cancel()
             await asyncio.wait({self._life})
 
     def _start(self) -> asyncio.Future[Endpoint | MemberError]:

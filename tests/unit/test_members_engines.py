@@ -103,6 +103,17 @@ async def test_the_socket_is_private_and_goes_with_the_engine(engines: Engines) 
     assert not endpoint.socket.parent.exists()
 
 
+async def test_the_end_may_be_asked_for_twice(engines: Engines) -> None:
+    """The daemon ends all its work, and then the engines: the second call does not cut the first one's clean-up short."""
+    engine = engines.engine(setup())
+    endpoint = await engine.endpoint(soon())
+    assert engine._life is not None
+    engine._life.cancel()
+    await engines.aclose()
+    assert state(engine) == "cold"
+    assert not endpoint.socket.parent.exists()
+
+
 @linux_only
 async def test_the_key_is_neither_on_the_command_line_nor_in_the_environment(engines: Engines, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other processes of this user see no secret of the engine, and the engine none of the providers."""
