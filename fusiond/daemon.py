@@ -63,6 +63,7 @@ class Daemon:
         self._listen = tuple(listen)
         self._poke = asyncio.Event()
         self._reloading = asyncio.Lock()
+        self._refused_files: Sequence[str] = ()
         self._background: set[asyncio.Task[None]] = set()
         self._residency = Residency(self._spawn)
         self._engines = Engines(self._spawn)
@@ -104,19 +105,20 @@ class Daemon:
             try:
                 await self._take(self._load())
             except (ConfigErrors, CannotListen, PermissionError) as error:
+                self._refused_files = error.files if isinstance(error, ConfigErrors) else ()
                 if str(error) != self._admin.fault:
                     log.error("the configuration was not taken: %s", error)  # noqa: TRY400  # its text says it all
                 self._admin.fault = str(error)
             else:
-                self._admin.fault = None
+                self._admin.fault, self._refused_files = None, ()
             return self._admin.fault
 
     async def _take(self, config: Config) -> None:
         current = self._revisions.current
         if config == current.config:
             return
-        new = self._built(current.number + 1, config)
         await self._listen_on(config)
+        new = self._built(current.number + 1, config)
         kept = {name: facts for name, facts in current.facts.items() if config.providers.get(name) == current.config.providers[name]}
         if kept.keys() == config.providers.keys():
             new.learn(kept)
@@ -131,9 +133,10 @@ class Daemon:
                 await self.reload()
 
     def _watched(self) -> list[Path]:
-        config = self._revisions.current.config
-        if config.files:
-            return [Path(file) for file in config.files]
+        """The files of what serves, and of what was refused: the mistake may be in one that it names for the first time."""
+        files = self._revisions.current.config.files
+        if files or self._refused_files:
+            return [Path(file) for file in dict.fromkeys((*files, *self._refused_files))]
         return [self._config_path] if self._config_path else list(candidates())
 
     async def _looks(self) -> None:

@@ -19,6 +19,7 @@ from fusiond.keys import Wanted, wanted
 from fusiond.policy.belief import Model, Voter, skills
 
 SkipReason = Literal["budget", "context", "unavailable", "modality"]
+Because = Literal["actor", "no_key"]
 DEFAULT_FUSION = "default"
 BYTES_PER_TOKEN = 8
 """No tokenizer makes fewer tokens of ordinary text: below a prompt's bytes through this, a context is surely too small for it."""
@@ -50,7 +51,7 @@ class Plan:
     request: Request
     fusion: str | None
     strategy: StrategyName
-    because: Literal["actor", "no_key"] | None
+    because: Because | None
     wanted: Wanted | None
     calls: tuple[Call, ...]
     voters: tuple[Voter, ...]
@@ -151,9 +152,11 @@ def _planned(request: Request, fusion: Fusion, catalog: Catalog, now: float, nam
         raise _nobody(fusion, skipped, named)
     seats = [seat for seat in fusion.panel if seat.member in able]
     calls = [call for seat in seats for call in _calls(request, able[seat.member], seat, deadline)]
-    key = wanted(request, fusion.config.kind)
     judge, writer = (_asked_alone(catalog, name) for name in (fusion.judge, fusion.writer))
-    strategy, because = _strategy(request, fusion, key, judge)
+    strategy, because = _as_the_request_is(request, fusion.config.strategy)
+    key = wanted(request, fusion.config.kind) if strategy == "vote" else None
+    if strategy == "vote" and key is None:
+        strategy, because = ("select" if judge else "single"), "no_key"
     if strategy == "single" and named is None:
         calls = _by_skill([call for call in calls if call.sample == 1], prefer_tools=because == "actor", ranked=because is not None)
     return Plan(
@@ -161,7 +164,7 @@ def _planned(request: Request, fusion: Fusion, catalog: Catalog, now: float, nam
         fusion=None if named else fusion.name,
         strategy=strategy,
         because=because,
-        wanted=key if strategy == "vote" else None,
+        wanted=key,
         calls=tuple(calls),
         voters=tuple(_voter(call) for call in calls),
         judge=judge,
@@ -173,13 +176,10 @@ def _planned(request: Request, fusion: Fusion, catalog: Catalog, now: float, nam
     )
 
 
-def _strategy(request: Request, fusion: Fusion, key: Wanted | None, judge: Member | None) -> tuple[StrategyName, Literal["actor", "no_key"] | None]:
-    """What the request makes of the fusion's strategy: tools need one actor, without a key there is no vote, and JSON is never written anew."""
-    strategy = fusion.config.strategy
+def _as_the_request_is(request: Request, strategy: StrategyName) -> tuple[StrategyName, Because | None]:
+    """What the request makes of the fusion's strategy: tools need one actor, and JSON is never written anew."""
     if strategy not in ("single", "race") and (request.tools or any(message.role == "tool" for message in request.messages)):
         return "single", "actor"
-    if strategy == "vote" and key is None:
-        return ("select" if judge else "single"), "no_key"
     if strategy == "synthesize" and request.format is not None:
         return "vote", None
     return strategy, None

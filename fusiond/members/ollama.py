@@ -23,7 +23,7 @@ from fusiond.members import State
 from fusiond.members.http import Link, at_end, pieces, rejected, translated
 from fusiond.members.ollama_chat import Lines, load_order, parsed, question
 from fusiond.members.patience import Patience
-from fusiond.members.residency import Key, Residency
+from fusiond.members.residency import Memory, Residency
 from fusiond.members.sse import LineDecoder
 from fusiond.resolve import place_of
 
@@ -47,18 +47,18 @@ class Ollama:
 
     async def stream(self, call: Call, patience: Patience) -> AsyncGenerator[Event, None]:
         """Ask one member: wait for its turn, then for its model to be in memory, then for its answer."""
-        key = self._key(call.member)
-        async with self._residency.slot(key, self._config.parallel, call.deadline):
-            if call.member.place != "remote":
-                await self._residency.loaded(key, lambda: self._is_loaded(call.member), lambda: self._load(call.member), call.deadline)
+        member = call.member
+        async with self._residency.slot((self._config.url, _full(member.model)), self._config.parallel, call.deadline):
+            if member.place != "remote":
+                await self._residency.loaded(self._memory(member), lambda: self._is_loaded(member), lambda: self._load(member), call.deadline)
             async with aclosing(self._chat(call, patience)) as events:
                 async for event in events:
                     yield event
-            self._residency.seen(key)
+            self._residency.seen(self._memory(member))
 
     def state(self, member: Member) -> State:
         """Whether the member's model is in memory; one that runs elsewhere is always ready."""
-        return "ready" if member.place == "remote" else self._residency.state(self._key(member))
+        return "ready" if member.place == "remote" else self._residency.state(self._memory(member))
 
     async def discover(self) -> ProviderFacts:
         """What models the server has, and which of them are in memory. A model's details are asked once for each of its digests."""
@@ -69,19 +69,20 @@ class Ollama:
         try:
             elsewhere = await self._elsewhere()
             async with AsyncClient(host=self._config.url, timeout=LOOK_SECONDS, trust_env=False, follow_redirects=False, event_hooks=hooks) as client:
-                loaded = {entry.model for entry in (await client.ps()).models}
+                running = (await client.ps()).models
                 listed = (await client.list()).models
-                models = [await self._facts(client, entry, elsewhere, loaded) for entry in listed]
+                models = [await self._facts(client, entry, elsewhere, {entry.model for entry in running}) for entry in listed]
         except (ConnectionError, MemberError, ResponseError, httpx.HTTPError, ValueError) as error:
             return ProviderFacts(error=f"{self._config.url}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+        self._residency.found(self._config.url, {(self._config.url, entry.model or "", entry.context_length) for entry in running})
         return ProviderFacts(models={facts.model: facts for facts in models})
 
     async def aclose(self) -> None:
         """Close every connection."""
         await self._link.aclose()
 
-    def _key(self, member: Member) -> Key:
-        return self._config.url, _full(member.model)
+    def _memory(self, member: Member) -> Memory:
+        return self._config.url, _full(member.model), member.context
 
     async def _chat(self, call: Call, patience: Patience) -> AsyncGenerator[Event, None]:
         decoder, lines = LineDecoder(), Lines(call.voice)
@@ -140,7 +141,6 @@ class Ollama:
         known = entry.digest or name
         if known not in self._shown:
             self._shown[known] = await client.show(name)
-        self._residency.seen((self._config.url, name), there=name in loaded)
         shown = self._shown[known]
         capabilities, details, info = shown.capabilities or [], entry.details, shown.modelinfo or {}
         cloud = name in elsewhere or name.endswith(("-cloud", ":cloud"))

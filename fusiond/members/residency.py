@@ -15,7 +15,10 @@ from fusiond.errors import MemberError, TimedOut
 from fusiond.members import State
 
 Key: TypeAlias = tuple[str, str]
-"""The server's address, the model's name."""
+"""The server's address, the model's name: calls of it queue together."""
+
+Memory: TypeAlias = tuple[str, str, int | None]
+"""The same with the window: with another one the model is not in memory, but has to be loaded anew."""
 
 Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
@@ -29,9 +32,9 @@ class Residency:
     def __init__(self, spawn: Spawn) -> None:
         self._spawn = spawn
         self._slots: dict[Key, tuple[int, asyncio.Semaphore]] = {}
-        self._loads: dict[Key, asyncio.Future[MemberError | None]] = {}
-        self._seen: dict[Key, float] = {}
-        self._resident: set[Key] = set()
+        self._loads: dict[Memory, asyncio.Future[MemberError | None]] = {}
+        self._seen: dict[Memory, float] = {}
+        self._resident: set[Memory] = set()
 
     @asynccontextmanager
     async def slot(self, key: Key, parallel: int | None, deadline: float) -> AsyncIterator[None]:
@@ -50,7 +53,7 @@ class Residency:
         finally:
             semaphore.release()
 
-    async def loaded(self, key: Key, look: Callable[[], Awaitable[bool]], load: Callable[[], Awaitable[None]], deadline: float) -> None:
+    async def loaded(self, key: Memory, look: Callable[[], Awaitable[bool]], load: Callable[[], Awaitable[None]], deadline: float) -> None:
         """Return once the model is in memory. `look` asks the server, `load` makes it load. Raises the load's own MemberError, or TimedOut."""
         if key not in self._loads and not self._fresh(key):
             if await look():
@@ -62,16 +65,17 @@ class Residency:
         if (running := self._loads.get(key)) is not None:
             await _outcome(running, deadline)
 
-    def seen(self, key: Key, *, there: bool = True) -> None:
-        """The model was just seen in memory, or missing there."""
-        if there:
-            self._resident.add(key)
-            self._seen[key] = asyncio.get_running_loop().time()
-        else:
-            self._resident.discard(key)
-            self._seen.pop(key, None)
+    def seen(self, key: Memory) -> None:
+        """The model was just seen in memory."""
+        self._resident.add(key)
+        self._seen[key] = asyncio.get_running_loop().time()
 
-    def state(self, key: Key) -> State:
+    def found(self, server: str, resident: set[Memory]) -> None:
+        """These are all the models that a server has in memory now."""
+        self._resident = {key for key in self._resident if key[0] != server} | resident
+        self._seen = {key: when for key, when in self._seen.items() if key in self._resident}
+
+    def state(self, key: Memory) -> State:
         """What was last known of the model."""
         if key in self._loads:
             return "loading"
@@ -83,10 +87,10 @@ class Residency:
             known = self._slots[key] = parallel, asyncio.Semaphore(parallel)
         return known[1]
 
-    def _fresh(self, key: Key) -> bool:
+    def _fresh(self, key: Memory) -> bool:
         return asyncio.get_running_loop().time() - self._seen.get(key, float("-inf")) < FRESH_SECONDS
 
-    async def _load(self, key: Key, load: Callable[[], Awaitable[None]]) -> None:
+    async def _load(self, key: Memory, load: Callable[[], Awaitable[None]]) -> None:
         failure: MemberError | None = None
         try:
             await load()
