@@ -6,7 +6,7 @@ are folds of such a stream (`Transcript`): there is one path, never two.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
@@ -129,12 +129,31 @@ class Transcript:
         return isinstance(self.end, Finished)
 
 
+def joined(events: Iterable[Event]) -> Iterator[Event]:
+    """The same events with neighbouring pieces of text as one: what came together goes on together."""
+    pieces: list[Text] = []
+    for event in events:
+        if type(event) is Text:
+            pieces.append(event)
+            continue
+        if pieces:
+            yield _one(pieces)
+            pieces = []
+        yield event
+    if pieces:
+        yield _one(pieces)
+
+
 def fold(events: Iterable[Event]) -> Transcript:
     """The transcript of events that are all in."""
     transcript = Transcript()
     for event in events:
         transcript.hear(event)
     return transcript
+
+
+def _one(pieces: list[Text]) -> Text:
+    return pieces[0] if len(pieces) == 1 else Text(member=pieces[0].member, text="".join([piece.text for piece in pieces]))
 
 
 def _assembled(pieces: list[ToolCall]) -> FunctionCall:

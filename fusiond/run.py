@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
-from fusiond.events import Event
+from fusiond.events import Event, Finished
 from fusiond.fuse import STRATEGIES
 from fusiond.fuse.outcome import UNDECIDED, Decided, Outcome
 from fusiond.merge import Gathering, Listen, gathering
@@ -28,6 +28,8 @@ class Answer:
         self._outcome = outcome
         self._loop = asyncio.get_running_loop()
         self.decided = UNDECIDED
+        self._finished = False
+        self._final: Report | None = None
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """The answer's events. Raises the error that stands for all members where nobody answers."""
@@ -35,11 +37,17 @@ class Answer:
             if isinstance(event, Decided):
                 self.decided = event
             else:
+                self._finished = isinstance(event, Finished)
                 yield event
 
     def report(self) -> Report:
         """What became of the request so far."""
-        return reported(self._plan, self._members.parts, self.decided, self._loop.time())
+        if self._final is not None:
+            return self._final
+        report = reported(self._plan, self._members.parts, self.decided, self._loop.time())
+        if self._finished:
+            self._final = report
+        return report
 
     def overhead(self, began: float) -> float:
         """Seconds that the daemon itself has taken since *began*: before the first member was asked, and since the last was heard."""

@@ -156,6 +156,13 @@ def rejected(error: object) -> MemberError:
     return Rejected(words, upstream_status=code if isinstance(code, int) and 400 <= code < 600 else None)
 
 
+def string(text: object) -> str:
+    """What must be a string where a provider's JSON has text. Raises TypeError."""
+    if not isinstance(text, str):
+        raise TypeError(type(text).__name__)
+    return text
+
+
 def _plain(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno).lower()

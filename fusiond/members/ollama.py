@@ -18,7 +18,7 @@ from fusiond.call import Call
 from fusiond.catalog import Member, ModelFacts, ProviderFacts
 from fusiond.config.tree import OllamaConfig
 from fusiond.errors import Garbled, MemberError, Truncated
-from fusiond.events import Event
+from fusiond.events import Event, joined
 from fusiond.members import State
 from fusiond.members.http import Link, at_end, pieces, rejected, translated
 from fusiond.members.ollama_chat import Lines, load_order, parsed, question
@@ -91,15 +91,13 @@ class Ollama:
                 raise Garbled("an HTML page instead of an answer")
             async with aclosing(pieces(response, patience)) as body:
                 async for data in body:
-                    for line in decoder.feed(data):
-                        for event in lines.read(line):
-                            patience.heard()
-                            yield event
+                    for event in joined(lines.read(decoder.feed(data))):
+                        patience.heard()
+                        yield event
                     if lines.end is not None:
                         break
-            for line in decoder.end():
-                for event in lines.read(line):
-                    yield event
+            for event in lines.read(decoder.end()):
+                yield event
             await at_end(response)
         if lines.end is None:
             raise Truncated("the stream stopped without its last line")

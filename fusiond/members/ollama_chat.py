@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic_core import from_json
@@ -13,7 +13,7 @@ from fusiond.catalog import Member
 from fusiond.chat import FunctionCall, ImagePart, Message, Request
 from fusiond.errors import Garbled, Rejected
 from fusiond.events import Event, Finished, Text, Thinking, ToolCall, Usage
-from fusiond.members.http import rejected
+from fusiond.members.http import rejected, string
 
 _OPTIONS = ("temperature", "top_p", "top_k", "min_p", "seed", "frequency_penalty", "presence_penalty")
 _EFFORTS = {"low": "low", "medium": "medium", "high": "high", "xhigh": "high", "minimal": "low"}
@@ -29,24 +29,27 @@ class Lines:
         self._calls = 0
         self.end: Finished | None = None
 
-    def read(self, line: bytes) -> Iterator[Event]:
-        """The events of one line. Raises MemberError."""
-        said = parsed(line)
+    def read(self, lines: Iterable[bytes]) -> Iterator[Event]:
+        """The events of lines that came together. Raises MemberError."""
+        for line in lines:
+            try:
+                yield from self._line(parsed(line))
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                raise Garbled(f"a line of another form ({type(error).__name__}): {line[:80]!r}") from None
+
+    def _line(self, said: Mapping[str, Any]) -> Iterator[Event]:
         if "error" in said:
             raise rejected(said["error"])
-        try:
-            message = said.get("message") or {}
-            if thought := message.get("thinking"):
-                yield Thinking(member=self._voice, text=thought)
-            if text := message.get("content"):
-                yield Text(member=self._voice, text=text)
-            for made in message.get("tool_calls") or ():
-                yield self._tool_call(made)
-            if said.get("done"):
-                yield self._usage(said)
-                self.end = self._finished(said.get("done_reason"))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise Garbled(f"a line of another form ({type(error).__name__}): {line[:80]!r}") from None
+        message = said.get("message") or {}
+        if thought := message.get("thinking"):
+            yield Thinking(member=self._voice, text=string(thought))
+        if text := message.get("content"):
+            yield Text(member=self._voice, text=string(text))
+        for made in message.get("tool_calls") or ():
+            yield self._tool_call(made)
+        if said.get("done"):
+            yield self._usage(said)
+            self.end = self._finished(said.get("done_reason"))
 
     def _tool_call(self, made: Mapping[str, Any]) -> ToolCall:
         """A call comes whole, with its arguments as an object."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -16,9 +16,9 @@ from fusiond.catalog import Member, ModelFacts, ProviderFacts
 from fusiond.chat import ImagePart, Message, Part, Request, TextPart
 from fusiond.config.tree import OpenAIConfig
 from fusiond.errors import Garbled, MemberError, Truncated
-from fusiond.events import Event, Finished, FinishReason, Text, Thinking, ToolCall, Usage
+from fusiond.events import Event, Finished, FinishReason, Text, Thinking, ToolCall, Usage, joined
 from fusiond.members import State
-from fusiond.members.http import Link, at_end, pieces, rejected
+from fusiond.members.http import Link, at_end, pieces, rejected, string
 from fusiond.members.patience import Patience
 from fusiond.members.residency import Residency
 from fusiond.members.sse import SseDecoder
@@ -91,15 +91,13 @@ async def chat(link: Link, question: Mapping[str, Any], call: Call, patience: Pa
                 if whole:
                     document += data
                     continue
-                for payload in decoder.feed(data):
-                    for event in chunks.read(payload):
-                        patience.heard()
-                        yield event
+                for event in joined(chunks.read(decoder.feed(data))):
+                    patience.heard()
+                    yield event
                 if chunks.done:
                     break
-        for payload in [bytes(document)] if whole else decoder.end():
-            for event in chunks.read(payload):
-                yield event
+        for event in chunks.read([bytes(document)] if whole else decoder.end()):
+            yield event
         await at_end(response)
     yield chunks.finished()
 
@@ -115,26 +113,18 @@ class Chunks:
         self._call_ids: list[str] = []
         self.done = False
 
-    def read(self, payload: bytes) -> Iterator[Event]:
-        """The events of one payload. Raises MemberError."""
-        if payload == b"[DONE]":
-            self.done = True
-            return
-        try:
-            chunk = from_json(payload)
-        except ValueError:
-            raise Garbled(f"not JSON: {payload[:80]!r}") from None
-        if not isinstance(chunk, dict):
-            raise Garbled(f"not a chunk: {payload[:80]!r}")
-        if chunk.get("error"):
-            raise rejected(chunk["error"])
-        try:
-            if choices := chunk.get("choices"):
-                yield from self._choice(choices[0])
-            if usage := chunk.get("usage"):
-                yield self._usage(usage)
-        except (AttributeError, IndexError, KeyError, TypeError, InvalidOperation) as error:
-            raise Garbled(f"a chunk of another form ({type(error).__name__}): {payload[:80]!r}") from None
+    def read(self, payloads: Iterable[bytes]) -> Iterator[Event]:
+        """The events of payloads that came together. Raises MemberError."""
+        for payload in payloads:
+            if payload == b"[DONE]":
+                self.done = True
+                return
+            try:
+                yield from self._chunk(from_json(payload))
+            except ValueError:
+                raise Garbled(f"not JSON: {payload[:80]!r}") from None
+            except (AttributeError, IndexError, KeyError, TypeError, InvalidOperation) as error:
+                raise Garbled(f"a chunk of another form ({type(error).__name__}): {payload[:80]!r}") from None
 
     def finished(self) -> Finished:
         """The end. Raises Truncated where the stream did not say that it was complete."""
@@ -142,20 +132,34 @@ class Chunks:
             raise Truncated("the stream stopped without its end")
         return Finished(member=self._voice, reason=self._reason or ("tool_calls" if self._call_ids else "stop"))
 
-    def _choice(self, choice: Mapping[str, Any]) -> Iterator[Event]:
-        delta = choice.get("delta") or choice.get("message") or {}
-        if text := delta.get("content"):
-            yield Text(member=self._voice, text=_string(text))
+    def _chunk(self, chunk: Mapping[str, Any]) -> Iterator[Event]:
+        if chunk.get("error"):
+            raise rejected(chunk["error"])
+        if choices := chunk.get("choices"):
+            choice = choices[0]
+            delta = choice.get("delta") or choice.get("message") or {}
+            if text := delta.get("content"):
+                yield Text(member=self._voice, text=string(text))
+            if len(delta) > 1 or not text:
+                yield from self._more(delta)
+            if reason := choice.get("finish_reason"):
+                self._reason = self._read_reason(choice, reason)
+        if usage := chunk.get("usage"):
+            yield self._usage(usage)
+
+    def _more(self, delta: Mapping[str, Any]) -> Iterator[Event]:
+        """What a delta may hold beside text."""
         if thought := delta.get("reasoning_content") or delta.get("reasoning"):
-            yield Thinking(member=self._voice, text=_string(thought))
+            yield Thinking(member=self._voice, text=string(thought))
         if refusal := delta.get("refusal"):
-            yield Text(member=self._voice, text=_string(refusal))
+            yield Text(member=self._voice, text=string(refusal))
         for place, piece in enumerate(delta.get("tool_calls") or ()):
             yield self._tool_call(place, piece)
-        if reason := choice.get("finish_reason"):
-            if reason == "error":
-                raise rejected(choice.get("error") or "the provider ended the answer with an error")
-            self._reason = _REASONS.get(reason, "stop")
+
+    def _read_reason(self, choice: Mapping[str, Any], reason: str) -> FinishReason:
+        if reason == "error":
+            raise rejected(choice.get("error") or "the provider ended the answer with an error")
+        return _REASONS.get(reason, "stop")
 
     def _tool_call(self, place: int, piece: Mapping[str, Any]) -> ToolCall:
         function = piece.get("function") or {}
@@ -179,12 +183,6 @@ class Chunks:
             completion_tokens=int(usage.get("completion_tokens") or 0),
             cost=None if cost is None else Decimal(str(cost)),
         )
-
-
-def _string(text: object) -> str:
-    if not isinstance(text, str):
-        raise TypeError
-    return text
 
 
 def body(call: Call) -> dict[str, Any]:
