@@ -67,8 +67,9 @@ def daemon(configuration: str) -> Iterator[tuple[int, int]]:
 
 
 def serve_command(configuration: str, port: int, folder: Path) -> list[str]:
-    """The words after `python` that start fusiond, with its configuration written into `folder`."""
-    path = folder / "config.toml"
+    """The words after `python` that start fusiond. Its configuration has a folder of its own, because the daemon watches that."""
+    path = folder / "configuration" / "config.toml"
+    path.parent.mkdir()
     path.write_text(f'[server]\nlisten = ["127.0.0.1:{port}"]\nmax_requests = 400\n\n{configuration}', encoding="utf-8")
     return ["-m", "fusiond", "serve", "--config", str(path)]
 
