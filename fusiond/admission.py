@@ -28,6 +28,8 @@ class Admission:
         self._limit = running
         self._queue_limit = queue
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._empty = asyncio.Event()
+        self._empty.set()
         self.running = 0
 
     @property
@@ -47,11 +49,18 @@ class Admission:
             self.running += 1
         else:
             await self._queue()
+        self._empty.clear()
         try:
             yield
         finally:
             self.running -= 1
             self._admit()
+            if not self.running:
+                self._empty.set()
+
+    async def empty(self) -> None:
+        """Wait until no request runs or waits."""
+        await self._empty.wait()
 
     async def _queue(self) -> None:
         if len(self._waiting) >= self._queue_limit:

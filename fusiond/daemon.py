@@ -52,6 +52,9 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_SECONDS = 30.0
 """How often the providers are asked what models they have: a model that was pulled is there within a minute."""
 
+LAST_SECONDS = 2.0
+"""So long the connections have to take what they were told, once the time for finishing requests is over."""
+
 OLLAMA_ADDRESS = "http://127.0.0.1:11434"
 
 
@@ -74,9 +77,7 @@ class Daemon:
         self._admin = Admin(self._server, self.reload)
         app = self._server.app()
         self._admin.add_to(app.router)
-        self._runner = web.AppRunner(
-            app, handler_cancellation=True, auto_decompress=False, access_log=None, shutdown_timeout=first.server.drain_seconds
-        )
+        self._runner = web.AppRunner(app, handler_cancellation=True, auto_decompress=False, access_log=None, shutdown_timeout=LAST_SECONDS)
 
     async def serve(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises ConfigErrors for a bad configuration, and CannotListen where an address cannot be had."""
@@ -103,7 +104,11 @@ class Daemon:
         """Read the configuration again. Returns why it was refused; None: it serves, or says what served before."""
         async with self._reloading:
             try:
-                await self._take(self._load())
+                config = self._load()
+                if config.path is None and self._revisions.current.config.path is not None:
+                    self._admin.fault = f"{self._revisions.current.config.path} is gone: what it said stays in force"
+                    return self._admin.fault
+                await self._take(config)
             except (ConfigErrors, CannotListen, PermissionError) as error:
                 self._refused_files = error.files if isinstance(error, ConfigErrors) else ()
                 if str(error) != self._admin.fault:
@@ -117,8 +122,8 @@ class Daemon:
         current = self._revisions.current
         if config == current.config:
             return
-        await self._listen_on(config)
         new = self._built(current.number + 1, config)
+        await self._listen_on(config)
         kept = {name: facts for name, facts in current.facts.items() if config.providers.get(name) == current.config.providers[name]}
         if kept.keys() == config.providers.keys():
             new.learn(kept)
@@ -147,7 +152,7 @@ class Daemon:
 
     async def _look(self, revision: Revision) -> None:
         async with asyncio.TaskGroup() as group:
-            looks = {name: group.create_task(provider.discover()) for name, provider in revision.providers.items()}
+            looks = {name: group.create_task(_seen(name, provider)) for name, provider in revision.providers.items()}
         facts: Mapping[str, ProviderFacts] = {name: look.result() for name, look in looks.items()}
         if revision.learn(facts):
             told = ", ".join(f"{name}: {said.error or f'{len(said.models)} models'}" for name, said in facts.items())
@@ -174,6 +179,9 @@ class Daemon:
 
     async def _close(self) -> None:
         """Finish what is in flight, within the time that the configuration gives; then end everything."""
+        for _, site in self._listeners.values():
+            await site.stop()
+        await self._server.drain(self._revisions.current.config.server.drain_seconds)
         await self._runner.cleanup()
         for listener, _ in self._listeners.values():
             listener.close()
@@ -186,8 +194,13 @@ class Daemon:
         """Work that outlives the request that began it."""
         task = asyncio.create_task(work)
         self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        task.add_done_callback(self._over)
         return task
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and (bug := task.exception()):
+            log.error("work in the background ended in an error", exc_info=bug)
 
     def _load(self) -> Config:
         path = locate(self._config_path)
@@ -209,6 +222,14 @@ class Daemon:
                 models = (member.model for member in config.members.values() if member.provider == name)
                 return LlamaCpp(provider, self._engines, self._residency, models)
         assert_never(provider)
+
+
+async def _seen(name: str, provider: Provider) -> ProviderFacts:
+    try:
+        return await provider.discover()
+    except Exception as bug:  # whatever a provider serves, the daemon goes on
+        log.exception("the look at the provider %s failed", name)
+        return ProviderFacts(error=f"{type(bug).__name__}: {bug}")
 
 
 def unconfigured(environment: Mapping[str, str]) -> Config:

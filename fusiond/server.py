@@ -11,16 +11,16 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
-from fusiond.admission import BODY_LIMIT, Admission, Bodies
+from fusiond.admission import BODY_LIMIT, Admission, Bodies, Body
 from fusiond.chat import Request
-from fusiond.errors import BadRequest, FusiondError, MethodNotAllowed, NotFound
+from fusiond.errors import BadRequest, FusiondError, MethodNotAllowed, NotFound, Unavailable
 from fusiond.events import Failed, Finished, Progress, Text, Thinking, ToolCall, Transcript
 from fusiond.gate import Gate, Knock
 from fusiond.merge import beside
@@ -42,6 +42,11 @@ REQUEST_ID = web.RequestKey("request_id", str)
 LARGE_BODY = 1024 * 1024
 """Bytes. A larger body is decoded beside the loop, which would stand still meanwhile."""
 
+CLIENT_GONE = 499
+"""The status in the log of a request whose client did not wait."""
+
+INTERNAL = FusiondError("internal error, see the daemon's log")
+
 _UNPRINTABLE = re.compile(r"[^\x21-\x2b\x2d-\x7e]")
 _IGNORED_LIMIT = 32
 
@@ -57,12 +62,25 @@ class Server:
         self.served = 0
         self._bodies = Bodies()
         self._loop = asyncio.get_running_loop()
+        self._limits: set[asyncio.Timeout] = set()
+        self._closing = False
 
     def app(self) -> web.Application:
         """The application, with the question endpoints; others are added to its router."""
         app = web.Application(middlewares=[self._rules], client_max_size=0)
         app.router.add_post("/v1/chat/completions", self._chat)
         return app
+
+    async def drain(self, seconds: float) -> None:
+        """Wait for the answers in flight; those that take longer end in an error."""
+        log.info("finishing %d requests, for %g s at the most", self.admission.running + self.admission.waiting, seconds)
+        try:
+            async with asyncio.timeout(seconds):
+                await self.admission.empty()
+        except TimeoutError:
+            self._closing = True
+            for limit in self._limits:
+                limit.reschedule(self._loop.time())
 
     @web.middleware
     async def _rules(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -77,6 +95,9 @@ class Server:
             response = _refusal(request, error)
         except web.HTTPException as error:
             response = _refusal(request, _translated(request, error))
+        except Exception:  # a bug: the client gets its family's envelope, the log all there is to know
+            log.exception("request %s failed", request[REQUEST_ID])
+            response = _refusal(request, INTERNAL)
         if not response.prepared:
             response.headers.update(self._common_headers(request, gate, knock))
         return response
@@ -90,24 +111,21 @@ class Server:
     async def _chat(self, http: web.Request) -> web.StreamResponse:
         began = self._loop.time()
         with self._bodies.body(http.content_length) as held:
-            content = bytearray()
-            async for piece in http.content.iter_any():
-                content += piece
-                held.grow(len(content))
-            request = await _decoded(bytes(content), http)
-            del content
+            request = await _decoded(await _read(http, held), http)
             async with self.admission.admitted(), self.revisions.lease() as revision:
                 await revision.looked()
                 planned = plan(request, revision.catalog, self._loop.time())
                 async with answering(planned, revision.listen) as answer:
                     headers = _Headers(self._common_headers(http, revision.gate, _knock(http)), request, answer, began)
-                    return await self._answered(http, planned, answer, headers)
+                    return await self._answered(http, planned, answer, headers, revision.config.server.heartbeat_seconds)
 
-    async def _answered(self, http: web.Request, planned: Plan, answer: Answer, headers: _Headers) -> web.StreamResponse:
-        status, failure = 499, None
+    async def _answered(self, http: web.Request, planned: Plan, answer: Answer, headers: _Headers, heartbeat: float) -> web.StreamResponse:
+        status, failure = CLIENT_GONE, None
         try:
-            respond = self._streamed if planned.request.stream else self._whole
-            response = await respond(http, planned, answer, headers)
+            if planned.request.stream:
+                response = await self._streamed(http, planned.request, answer, headers, heartbeat)
+            else:
+                response = await self._whole(planned.request, answer, headers)
             status = response.status
             return response
         except FusiondError as error:
@@ -117,24 +135,24 @@ class Server:
             self.served += 1
             log_request(planned, answer.report(), status, (self._loop.time() - headers.began) * 1000, failure)
 
-    async def _whole(self, _http: web.Request, planned: Plan, answer: Answer, headers: _Headers) -> web.StreamResponse:
+    async def _whole(self, request: Request, answer: Answer, headers: _Headers) -> web.StreamResponse:
         transcript = Transcript()
-        async with aclosing(answer.events()) as events:
+        async with self._until_shutdown(), aclosing(answer.events()) as events:
             async for event in events:
                 transcript.hear(event)
         if isinstance(transcript.end, Failed):
             raise transcript.end.error
         report = answer.report()
-        body = whole(planned.request, int(time.time()), transcript, report)
+        body = whole(request, int(time.time()), transcript, report)
         return web.Response(body=body, content_type="application/json", headers=headers.whole(report))
 
-    async def _streamed(self, http: web.Request, planned: Plan, answer: Answer, headers: _Headers) -> web.StreamResponse:
-        encoder = Encoder(planned.request, int(time.time()))
-        heartbeat = self.revisions.current.config.server.heartbeat_seconds
+    async def _streamed(self, http: web.Request, request: Request, answer: Answer, headers: _Headers, heartbeat: float) -> web.StreamResponse:
+        encoder = Encoder(request, int(time.time()))
         outlet = Outlet(http, headers.stream, keep_alive=KEEP_ALIVE, heartbeat=heartbeat)
         async with beside(outlet.beat()):
             try:
-                finished = await _poured(answer, encoder, outlet)
+                async with self._until_shutdown():
+                    finished = await _poured(answer, encoder, outlet)
                 await outlet.write(encoder.end(finished.reason, answer.report()))
                 return await outlet.end()
             except FusiondError as error:
@@ -143,8 +161,20 @@ class Server:
                 return await outlet.fail(encoder.failure(error))
             except Exception:
                 if outlet.begun:
-                    await outlet.fail(encoder.failure(FusiondError("internal error, see the daemon's log")))
+                    await outlet.fail(encoder.failure(INTERNAL))
                 raise
+
+    @asynccontextmanager
+    async def _until_shutdown(self) -> AsyncIterator[None]:
+        """The part of a request that the daemon finishes before it leaves, but not at any price. Raises Unavailable."""
+        try:
+            async with asyncio.timeout(0 if self._closing else None) as limit:
+                self._limits.add(limit)
+                yield
+        except TimeoutError:
+            raise Unavailable("the daemon is shutting down", retry_after=5) from None
+        finally:
+            self._limits.discard(limit)
 
 
 async def _poured(answer: Answer, encoder: Encoder, outlet: Outlet) -> Finished:
@@ -193,6 +223,14 @@ class _Headers:
         if report.degraded:
             headers["X-Fusiond-Degraded"] = ",".join(report.degraded)
         return headers
+
+
+async def _read(http: web.Request, held: Body) -> bytes:
+    content = bytearray()
+    async for piece in http.content.iter_any():
+        content += piece
+        held.grow(len(content))
+    return bytes(content)
 
 
 async def _decoded(body: bytes, http: web.Request) -> Request:
