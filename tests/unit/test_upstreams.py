@@ -234,10 +234,14 @@ async def test_a_body_without_frames(client: aiohttp.ClientSession) -> None:
 
 async def test_one_byte_at_a_time(client: aiohttp.ClientSession) -> None:
     """The client gets the whole, in many more pieces than chunks."""
-    async with OpenAIUpstream({"a": Script(Drip(), Say("4"), Finish())}) as upstream, ask(client, upstream) as response:
-        pieces = [piece async for piece in response.content.iter_any()]
+    slow = Script(Drip(gap=0.001), Raw("data: slow"))
+    async with OpenAIUpstream({"a": Script(Drip(), Say("4"), Finish()), "b": slow}) as upstream:
+        async with ask(client, upstream) as response:
+            pieces = [piece async for piece in response.content.iter_any()]
         assert b"".join(pieces).endswith(b"data: [DONE]\n\n")
         assert len(pieces) > 100
+        async with ask(client, upstream, "b") as response:
+            assert len([piece async for piece in response.content.iter_any()]) > 2
 
 
 async def test_what_is_no_stream(client: aiohttp.ClientSession) -> None:

@@ -11,7 +11,7 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from tests.upstreams.record import Asked, Record
 
@@ -19,7 +19,10 @@ FLOOD_PIECE = 64 * 1024
 
 
 class Reply:
-    """The answer to one request, on its way. `kind`: the content type of a stream; `over`: nothing more can be said."""
+    """The answer to one request, on its way. `kind`: the content type of a stream; `over`: nothing more can be said.
+
+    `gap`: seconds between two bytes; None: bytes are not parted.
+    """
 
     def __init__(self, connection: Connection, kind: str) -> None:
         self._connection = connection
@@ -27,7 +30,7 @@ class Reply:
         self._framed = True
         self.begun = False
         self.over = False
-        self.dripping = False
+        self.gap: float | None = None
 
     async def head(self, headers: Mapping[str, str], *, framed: bool = True) -> None:
         """A stream's status and headers."""
@@ -70,10 +73,12 @@ class Reply:
     async def wire(self, data: bytes) -> None:
         """Bytes, whatever they mean."""
         self.begun = True
-        for piece in (data[at : at + 1] for at in range(len(data))) if self.dripping else (data,):
-            await self._connection.write(piece)
-            if self.dripping:
-                await asyncio.sleep(0)  # the client may run, and see this one alone
+        if self.gap is None:
+            await self._connection.write(data)
+            return
+        for at in range(len(data)):
+            await self._connection.write(data[at : at + 1])
+            await asyncio.sleep(self.gap)  # even if for no time: the client may run, and see this byte alone
 
     def close(self) -> None:
         """End the connection after what was written."""
@@ -133,8 +138,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client came."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         self._server.open.add(self)
         self._record.connections.up()
         self._record.news()

@@ -177,9 +177,8 @@ class OllamaUpstream(Upstream):
     def _running(self, name: str) -> dict[str, Any]:
         listed = self._listed(name)
         del listed["modified_at"]
-        expires = datetime.now(UTC) + timedelta(minutes=5)
         window = min(self.loaded[name], self.models[name].context)
-        return {**listed, "expires_at": expires.isoformat(), "size_vram": 0, "context_length": window}
+        return {**listed, "expires_at": _time(minutes=5), "size_vram": 0, "context_length": window}
 
     def _shown(self, body: Mapping[str, Any]) -> Status:
         asked = body.get("model") or body.get("name") or ""
@@ -215,7 +214,7 @@ def _said(step: Spoken, model: str, usage: Usage | None) -> dict[str, Any]:
 
 def _line(model: str, message: Mapping[str, Any] | None = None, *, done: bool, **fields: Any) -> dict[str, Any]:
     said = {"role": "assistant", "content": "", **(message or {})}
-    return {"model": model, "created_at": datetime.now(UTC).isoformat(), "message": said, "done": done, **fields}
+    return {"model": model, "created_at": _time(), "message": said, "done": done, **fields}
 
 
 def _end(reason: str | None, usage: Usage | None) -> dict[str, Any]:
@@ -231,6 +230,11 @@ def _end(reason: str | None, usage: Usage | None) -> dict[str, Any]:
         "eval_count": usage.completion,
         "eval_duration": 20 * MILLISECOND,
     }
+
+
+def _time(minutes: int = 0) -> str:
+    """Now, or so much later."""
+    return (datetime.now(UTC) + timedelta(minutes=minutes)).isoformat().replace("+00:00", "Z")
 
 
 def _bytes(line: Mapping[str, Any]) -> bytes:

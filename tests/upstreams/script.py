@@ -136,7 +136,9 @@ class Flood:
 
 @dataclass(frozen=True, slots=True)
 class Drip:
-    """From here on each byte comes alone, those of the framing included."""
+    """From here on each byte comes alone, those of the framing included; `gap` seconds lie between two of them."""
+
+    gap: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

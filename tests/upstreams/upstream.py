@@ -128,8 +128,8 @@ class Upstream(Record, ABC):
                 await reply.wire(_bytes(data))
             case Flood(size):
                 await reply.flood(size)
-            case Drip():
-                reply.dripping = True
+            case Drip(gap):
+                reply.gap = gap
             case Status(code, body, headers):
                 await reply.whole(code, self.error(code, f"scripted status {code}") if body is None else body, headers)
             case Html(code, page):
