@@ -39,9 +39,11 @@ class Patience:
         began = self._loop.time()
         until = min(began + self._left, self._deadline)
         try:
-            async with asyncio.timeout_at(until):
+            async with asyncio.timeout_at(until) as limit:
                 result = await awaitable
         except TimeoutError:
+            if not limit.expired():
+                raise  # the transport's own, which has its own words
             raise self._late(until) from None
         self._left -= self._loop.time() - began
         return result

@@ -56,7 +56,7 @@ class Residency:
     async def loaded(self, key: Memory, look: Callable[[], Awaitable[bool]], load: Callable[[], Awaitable[None]], deadline: float) -> None:
         """Return once the model is in memory. `look` asks the server, `load` makes it load. Raises the load's own MemberError, or TimedOut."""
         if key not in self._loads and not self._fresh(key):
-            if await look():
+            if await _seen(look, deadline):
                 self.seen(key)
             elif key not in self._loads:
                 self._loads[key] = asyncio.get_running_loop().create_future()
@@ -101,6 +101,14 @@ class Residency:
             future = self._loads.pop(key)
             if not future.done():
                 future.set_result(failure)
+
+
+async def _seen(look: Callable[[], Awaitable[bool]], deadline: float) -> bool:
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await look()
+    except TimeoutError:
+        raise TimedOut("the server had not said by the deadline whether the model is in memory") from None
 
 
 async def _outcome(running: asyncio.Future[MemberError | None], deadline: float) -> None:

@@ -5,6 +5,8 @@ A read may bring half a message or several. One that grows beyond `LIMIT` is no 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fusiond.errors import Garbled
 
 LIMIT = 16 * 1024 * 1024
@@ -17,24 +19,24 @@ class LineDecoder:
     __slots__ = ("_rest",)
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()
 
     def feed(self, data: bytes) -> list[bytes]:
         """The lines that are complete now. Raises Garbled."""
         *lines, rest = data.split(b"\n")
-        if lines:
-            lines[0] = self._rest + lines[0]
-            self._rest = rest
-        else:
-            self._rest += rest
+        if lines and self._rest:
+            lines[0] = bytes(self._rest) + lines[0]
+            self._rest.clear()
+        self._rest += rest
         if len(self._rest) > LIMIT:
-            self._rest = b""
+            self._rest.clear()
             raise Garbled(f"a line of more than {LIMIT} bytes")
         return [line for line in (raw.strip() for raw in lines) if line]
 
     def end(self) -> list[bytes]:
         """What stands after the last line break: a last line that was not ended, if there is one."""
-        last, self._rest = self._rest.strip(), b""
+        last = bytes(self._rest.strip())
+        self._rest.clear()
         return [last] if last else []
 
 
@@ -51,8 +53,13 @@ class SseDecoder:
 
     def feed(self, data: bytes) -> list[bytes]:
         """The payloads that are complete now. Raises Garbled."""
-        return [line[5:].lstrip() for line in self._lines.feed(data) if line.startswith(b"data:")]
+        return _payloads(self._lines.feed(data))
 
     def end(self) -> list[bytes]:
         """A last payload whose line was not ended."""
-        return [line[5:].lstrip() for line in self._lines.end() if line.startswith(b"data:")]
+        return _payloads(self._lines.end())
+
+
+def _payloads(lines: Iterable[bytes]) -> list[bytes]:
+    """What the data lines say; one without data is as good as a comment."""
+    return [payload for line in lines if line.startswith(b"data:") and (payload := line[5:].lstrip())]

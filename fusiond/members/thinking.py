@@ -15,18 +15,20 @@ _TAGS = {"<think>": "</think>", "<thinking>": "</thinking>"}
 class Thoughts:
     """The beginning of one answer. `over`: from here on there is nothing to look for."""
 
-    __slots__ = ("_closing", "_held", "over")
+    __slots__ = ("_closed", "_closing", "_held", "over")
 
     def __init__(self) -> None:
         self._held = ""
         self._closing: str | None = None
+        self._closed = False
         self.over = False
 
     def sort(self, event: Event) -> Iterator[Event]:
         """The event as it is, or what is thinking and what is text in it."""
         if isinstance(event, Text):
             self._held += event.text
-            yield from self._inside(event.member) if self._closing else self._before(event.member)
+            read = self._after if self._closed else self._inside if self._closing else self._before
+            yield from read(event.member)
         elif isinstance(event, Finished):
             yield from self._rest(event.member)
             yield event
@@ -49,16 +51,22 @@ class Thoughts:
         closing = self._closing or ""
         thought, closed, answer = self._held.partition(closing)
         if closed:
-            self.over = True
+            self._closed, self._held = True, answer
             if thought:
                 yield Thinking(member=member, text=thought)
-            if answer := answer.lstrip():
-                yield Text(member=member, text=answer)
+            yield from self._after(member)
             return
         kept = _overlap(self._held, closing)
         thought, self._held = self._held[: len(self._held) - kept], self._held[len(self._held) - kept :]
         if thought:
             yield Thinking(member=member, text=thought)
+
+    def _after(self, member: str) -> Iterator[Event]:
+        """Space between the thought and the answer belongs to neither."""
+        self._held = self._held.lstrip()
+        if self._held:
+            self.over = True
+            yield Text(member=member, text=self._held)
 
     def _rest(self, member: str) -> Iterator[Event]:
         if self._held and not self.over:

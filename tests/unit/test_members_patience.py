@@ -1,0 +1,161 @@
+"""How long is waited for a member: on a clock that the test moves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from fusiond.errors import TimedOut
+from fusiond.members.patience import Patience
+
+Wait = Callable[[float], Awaitable[None]]
+
+
+class Clock:
+    """The loop's clock, which goes on while something waits, and only then: to the next timer at once."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.now = 1000.0
+        self.patience: Patience
+
+    def time(self) -> float:
+        """Seconds."""
+        return self.now
+
+    def made(self, *, first_token: float = 10, stall: float = 2, total: float = 100, deadline: float = float("inf")) -> Patience:
+        """The patience of one call, from now on."""
+        self.patience = Patience(first_token=first_token, stall=stall, total=total, deadline=deadline)
+        return self.patience
+
+    async def wait(self, seconds: float) -> str:
+        """Wait for a provider that says something after so many seconds."""
+        return await self.patience.wait(asyncio.sleep(seconds, "said"))
+
+    def go_on(self) -> None:
+        """Move to the next timer, where the loop has nothing else to do."""
+        scheduled = [handle for handle in self._loop._scheduled if not handle.cancelled()]  # type: ignore[attr-defined]
+        if scheduled and not self._loop._ready:  # type: ignore[attr-defined]
+            self.now = max(self.now, min(handle.when() for handle in scheduled))
+
+
+@pytest.fixture
+async def clock(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Clock]:
+    """A loop whose time is the test's."""
+    loop = asyncio.get_running_loop()
+    clock = Clock(loop)
+    run_once = loop._run_once  # type: ignore[attr-defined]
+
+    def with_the_clock() -> None:
+        clock.go_on()
+        run_once()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "time", clock.time)
+        patch.setattr(loop, "_run_once", with_the_clock)
+        yield clock
+
+
+async def test_what_comes_in_time(clock: Clock) -> None:
+    """The result of what was waited for."""
+    clock.made()
+    assert await clock.wait(9.9) == "said"
+
+
+async def test_no_first_token(clock: Clock) -> None:
+    """Silence before the first token has its own limit, shared by all waits before it."""
+    clock.made(first_token=10)
+    await clock.wait(6)
+    with pytest.raises(TimedOut, match="no first token within 10 s"):
+        await clock.wait(5)
+    assert clock.now == 1010
+
+
+async def test_silence_in_the_middle(clock: Clock) -> None:
+    """After the first token each stall counts for itself."""
+    patience = clock.made(first_token=10, stall=2)
+    for _ in range(20):
+        await clock.wait(1.9)
+        patience.heard()
+    with pytest.raises(TimedOut, match="silent for 2 s in the middle"):
+        await clock.wait(2.1)
+
+
+async def test_what_says_nothing_does_not_renew_it(clock: Clock) -> None:
+    """Comments that come and say nothing use the patience up."""
+    patience = clock.made(stall=2)
+    patience.heard()
+    await clock.wait(1.5)
+    with pytest.raises(TimedOut, match="silent for 2 s"):
+        await clock.wait(1)
+
+
+async def test_the_total(clock: Clock) -> None:
+    """A member that goes on for ever is stopped, however lively it is."""
+    patience = clock.made(total=10, stall=2)
+
+    async def chatter() -> None:
+        while True:
+            await clock.wait(1)
+            patience.heard()
+
+    with pytest.raises(TimedOut, match=r"not finished within its deadline \(10 s"):
+        await chatter()
+    assert clock.now == 1010
+
+
+async def test_the_requests_own_deadline(clock: Clock) -> None:
+    """It is never later than the request's."""
+    clock.made(total=100, deadline=clock.now + 3)
+    with pytest.raises(TimedOut, match="deadline"):
+        await clock.wait(4)
+    assert clock.now == 1003
+
+
+async def test_a_slow_client_does_not_make_a_member_late(clock: Clock) -> None:
+    """Time that is spent elsewhere between two waits is not the member's."""
+    patience = clock.made(first_token=10, stall=2)
+    await asyncio.sleep(50)
+    await clock.wait(9)
+    patience.heard()
+    await asyncio.sleep(30)
+    assert await clock.wait(1) == "said"
+
+
+async def test_what_is_waited_for_is_cancelled(clock: Clock) -> None:
+    """A wait that is over lets go of what it waited for."""
+    clock.made(first_token=1)
+    left = asyncio.Event()
+
+    async def provider() -> None:
+        try:
+            await asyncio.sleep(100)
+        finally:
+            left.set()
+
+    with pytest.raises(TimedOut):
+        await clock.patience.wait(provider())
+    assert left.is_set()
+
+
+async def test_another_timeout_is_not_taken_for_ours(clock: Clock) -> None:
+    """A timeout of what is waited for comes out as it is: it has its own words."""
+    clock.made(first_token=10)
+
+    async def connect() -> None:
+        raise TimeoutError("no connection")
+
+    with pytest.raises(TimeoutError, match="no connection"):
+        await clock.patience.wait(connect())
+
+
+async def test_cancelled_from_outside(clock: Clock) -> None:
+    """Whoever cancels the request does not see a member that was late."""
+    clock.made()
+    task = asyncio.create_task(clock.wait(5))
+    await asyncio.sleep(1)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
