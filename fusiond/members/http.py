@@ -11,10 +11,11 @@ import json
 import os
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import aiohttp
+from pydantic_core import from_json
 
 from fusiond.errors import ContextTooSmall, Garbled, MemberError, Rejected, Truncated, Unreachable
 from fusiond.members.patience import Patience
@@ -22,6 +23,9 @@ from fusiond.members.patience import Patience
 CONNECT_SECONDS = 5.0
 ERROR_BYTES = 64 * 1024
 """So much of an error's body is read, and a short piece of it told."""
+
+ERROR_SECONDS = 2.0
+"""So long an error's body may take: its status says enough."""
 
 END_SECONDS = 0.05
 """So long the end of a body may come after its last message, for the connection to be used again."""
@@ -111,9 +115,7 @@ def translated(*, begun: bool) -> Iterator[None]:
 
 async def _refusal(response: aiohttp.ClientResponse, patience: Patience) -> MemberError:
     """The error that a status other than 200 means, with the provider's own words."""
-    with translated(begun=True):
-        body = await patience.wait(response.content.read(ERROR_BYTES))
-    said = message_in(body)
+    said = message_in(await _beginning(response, patience))
     if response.status in (301, 302, 303, 307, 308):
         return Rejected(f"HTTP {response.status}: redirects are not followed", upstream_status=response.status)
     if response.status in (400, 413, 422, 500) and _CONTEXT.search(said):
@@ -121,16 +123,28 @@ async def _refusal(response: aiohttp.ClientResponse, patience: Patience) -> Memb
     return Rejected(f"HTTP {response.status}: {said}", upstream_status=response.status, retry_after=_seconds(response.headers.get("Retry-After")))
 
 
+async def _beginning(response: aiohttp.ClientResponse, patience: Patience) -> bytes:
+    """An error's body, as far as it comes: one that is cut off, or never ends, is still an error with its status."""
+    body = bytearray()
+    with suppress(MemberError, TimeoutError):
+        async with asyncio.timeout(ERROR_SECONDS), aclosing(pieces(response, patience)) as parts:
+            async for data in parts:
+                body += data
+                if len(body) >= ERROR_BYTES:
+                    break
+    return bytes(body[:ERROR_BYTES])
+
+
 def message_in(body: bytes) -> str:
     """What an error's body says, in a line: the JSON forms that providers use, or the beginning of whatever it is."""
     try:
-        document = json.loads(body)
+        document = from_json(body)
     except ValueError:
         return shortened(" ".join(body.decode(errors="replace").split()) or "no reason given")
     error = document.get("error", document) if isinstance(document, dict) else document
     if isinstance(error, dict):
         return error_message(error)
-    return shortened(str(error))
+    return shortened(str(error or "no reason given"))
 
 
 def error_message(error: Mapping[str, Any]) -> str:
@@ -149,7 +163,7 @@ def shortened(text: str) -> str:
 
 def rejected(error: object) -> MemberError:
     """The error that a provider reports in an answer that had begun well."""
-    words = error_message(error) if isinstance(error, Mapping) else shortened(str(error))
+    words = error_message(error) if isinstance(error, Mapping) else shortened(str(error or "no reason given"))
     code = error.get("code") if isinstance(error, Mapping) else None
     if _CONTEXT.search(words):
         return ContextTooSmall(words)
@@ -166,7 +180,8 @@ def string(text: object) -> str:
 def _plain(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno).lower()
-    return shortened(str(error) or type(error).__name__)
+    told = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+    return shortened(" ".join(told.split()) or type(error).__name__)
 
 
 def _seconds(header: str | None) -> float | None:

@@ -13,6 +13,8 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
+from pydantic_core import from_json
+
 from fusiond import guess
 from fusiond.call import Call
 from fusiond.catalog import Member, ModelFacts, ProviderFacts
@@ -120,9 +122,9 @@ class Ollama:
         models = document.get("models") if isinstance(document, dict) else None
         return [entry for entry in models or () if isinstance(entry, dict)]
 
-    async def _document(self, path: str) -> object:
+    async def _document(self, path: str) -> Any:
         async with self._link.session.get(self._config.url.rstrip("/") + path, allow_redirects=False) as response:
-            return await response.json(content_type=None)
+            return from_json(await response.read())
 
     async def _load(self, member: Member) -> None:
         """Have the model loaded. Raises MemberError."""

@@ -34,7 +34,7 @@ class Lines:
         for line in lines:
             try:
                 yield from self._line(parsed(line))
-            except (AttributeError, KeyError, TypeError, ValueError) as error:
+            except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
                 raise Garbled(f"a line of another form ({type(error).__name__}): {line[:80]!r}") from None
 
     def _line(self, said: Mapping[str, Any]) -> Iterator[Event]:
@@ -57,7 +57,7 @@ class Lines:
         arguments = function.get("arguments")
         index, self._calls = self._calls, self._calls + 1
         text = arguments if isinstance(arguments, str) else json.dumps(arguments or {})
-        return ToolCall(member=self._voice, index=index, id=made.get("id") or "", name=function["name"], arguments=text)
+        return ToolCall(member=self._voice, index=index, id=string(made.get("id") or ""), name=string(function["name"]), arguments=text)
 
     def _usage(self, said: Mapping[str, Any]) -> Usage:
         return Usage(member=self._voice, prompt_tokens=int(said.get("prompt_eval_count") or 0), completion_tokens=int(said.get("eval_count") or 0))
@@ -149,7 +149,7 @@ def _message(message: Message, request: Request) -> dict[str, Any]:
 
 def _base64(image: ImagePart) -> str:
     scheme, _, data = image.url.partition(";base64,")
-    if not scheme.startswith("data:"):
+    if not scheme.startswith("data:") or not data:
         raise Rejected("takes images only as data: URLs, and fetches none")
     return data
 
@@ -157,7 +157,7 @@ def _base64(image: ImagePart) -> str:
 def _arguments(made: FunctionCall) -> dict[str, Any]:
     """Arguments as the object that Ollama wants; what is no JSON object cannot be told."""
     try:
-        arguments = json.loads(made.arguments or "{}")
+        arguments = from_json(made.arguments or "{}")
     except ValueError:
         arguments = None
     if not isinstance(arguments, dict):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import aclosing
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 import aiohttp
@@ -21,7 +22,7 @@ from fusiond.members import State
 from fusiond.members.http import Link, at_end, pieces, rejected, string
 from fusiond.members.patience import Patience
 from fusiond.members.residency import Residency
-from fusiond.members.sse import SseDecoder
+from fusiond.members.sse import LIMIT, SseDecoder
 from fusiond.resolve import place_of
 
 _REASONS: Mapping[str, FinishReason] = {
@@ -90,6 +91,8 @@ async def chat(link: Link, question: Mapping[str, Any], call: Call, patience: Pa
             async for data in body:
                 if whole:
                     document += data
+                    if len(document) > LIMIT:
+                        raise Garbled(f"an answer of more than {LIMIT} bytes")
                     continue
                 for event in joined(chunks.read(decoder.feed(data))):
                     patience.heard()
@@ -123,7 +126,7 @@ class Chunks:
                 yield from self._chunk(from_json(payload))
             except ValueError:
                 raise Garbled(f"not JSON: {payload[:80]!r}") from None
-            except (AttributeError, IndexError, KeyError, TypeError, InvalidOperation) as error:
+            except (ArithmeticError, AttributeError, IndexError, KeyError, TypeError) as error:
                 raise Garbled(f"a chunk of another form ({type(error).__name__}): {payload[:80]!r}") from None
 
     def finished(self) -> Finished:
@@ -165,13 +168,14 @@ class Chunks:
         function = piece.get("function") or {}
         index = piece.get("index")
         arguments = function.get("arguments") or ""
-        if function.get("name"):
-            self._call_ids.append(piece.get("id") or "")
+        call_id, name = string(piece.get("id") or ""), string(function.get("name") or "")
+        if name:
+            self._call_ids.append(call_id)
         return ToolCall(
             member=self._voice,
-            index=place if index is None else index,
-            id=piece.get("id") or "",
-            name=function.get("name") or "",
+            index=place if index is None else operator.index(index),
+            id=call_id,
+            name=name,
             arguments=arguments if isinstance(arguments, str) else json.dumps(arguments),
         )
 
