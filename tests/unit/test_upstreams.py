@@ -353,9 +353,10 @@ async def test_leaving_aborts_a_load(client: aiohttp.ClientSession) -> None:
 
 
 async def test_a_load_that_fails(client: aiohttp.ClientSession) -> None:
-    """Whoever asked is told, and the model stays where it was."""
-    async with OllamaUpstream({"a": ANSWER}, load=Script(Status(500, {"error": "out of memory"}))) as upstream:
-        assert await said(client, upstream) == [{"error": "out of memory"}]
+    """Whoever asked is told, and the model is not in memory any more, with whatever window it was before."""
+    async with OllamaUpstream({"a": ANSWER}, loaded=["a"], load=Script(Status(500, {"error": "out of memory"}))) as upstream:
+        assert (await said(client, upstream))[-1]["done"]
+        assert await said(client, upstream, options={"num_ctx": 1024}) == [{"error": "out of memory"}]
         assert ([load.state for load in upstream.loads], upstream.loaded) == (["failed"], {})
 
 
