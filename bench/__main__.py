@@ -53,7 +53,10 @@ def rest_lines(pairs: int) -> Lines:
     memory = rest.memory()
     yield "memory at rest, without the built-in engine", f"**{memory.rest:.0f} MiB**"
     most = "; ".join(f"{count}: {peak:.0f} MiB, {(peak - memory.rest) * 1024 / count:.0f} KiB each" for count, peak in memory.peaks.items())
-    yield "memory with so many streams at once, all of them complete", f"{most}; afterwards {memory.after:.0f} MiB"
+    yield (
+        "memory with so many streams at once, all of them complete",
+        f"{most}; the same again: {memory.again:.0f} MiB; afterwards {memory.after:.0f} MiB",
+    )
 
 
 PARTS: dict[str, Callable[[int], Lines]] = {"single": single_lines, "vote": vote_lines, "rest": rest_lines}
