@@ -10,7 +10,7 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from typing import Any
 
@@ -19,6 +19,7 @@ from pydantic_core import from_json
 
 from fusiond.errors import ContextTooSmall, Garbled, MemberError, Rejected, Truncated, Unreachable
 from fusiond.members.patience import Patience
+from fusiond.members.sse import LIMIT
 
 CONNECT_SECONDS = 5.0
 ERROR_BYTES = 64 * 1024
@@ -48,14 +49,18 @@ class Link:
     async def post(self, path: str, body: Mapping[str, Any], patience: Patience) -> AsyncIterator[aiohttp.ClientResponse]:
         """The response to a JSON body, once its headers say 200. Raises MemberError."""
         content = json.dumps(body).encode()
-        with translated(begun=False):
-            response = await patience.wait(self.session.post(self._url + path, data=content, headers=_JSON, allow_redirects=False))
-        try:
-            if response.status != 200:
-                raise await _refusal(response, patience)
+        asking = self.session.post(self._url + path, data=content, headers=_JSON, allow_redirects=False)
+        async with _responded(asking, patience) as response:
             yield response
-        finally:
-            response.close()  # if it was read to its end, its connection is back in the pool already
+
+    async def get(self, path: str, patience: Patience) -> Any:
+        """The JSON document at *path*. Raises MemberError."""
+        async with _responded(self.session.get(self._url + path, allow_redirects=False), patience) as response:
+            document = await whole(response, patience)
+        try:
+            return from_json(document)
+        except ValueError:
+            raise Garbled(f"not JSON: {document[:80]!r}") from None
 
     @property
     def session(self) -> aiohttp.ClientSession:
@@ -77,6 +82,29 @@ class Link:
 
 
 _JSON = {"Content-Type": "application/json"}
+
+
+@asynccontextmanager
+async def _responded(asking: Awaitable[aiohttp.ClientResponse], patience: Patience) -> AsyncIterator[aiohttp.ClientResponse]:
+    with translated(begun=False):
+        response = await patience.wait(asking)
+    try:
+        if response.status != 200:
+            raise await _refusal(response, patience)
+        yield response
+    finally:
+        response.close()  # if it was read to its end, its connection is back in the pool already
+
+
+async def whole(response: aiohttp.ClientResponse, patience: Patience) -> bytes:
+    """A body that is one document. Raises MemberError."""
+    document = bytearray()
+    async with aclosing(pieces(response, patience)) as parts:
+        async for data in parts:
+            document += data
+            if len(document) > LIMIT:
+                raise Garbled(f"an answer of more than {LIMIT} bytes")
+    return bytes(document)
 
 
 async def pieces(response: aiohttp.ClientResponse, patience: Patience) -> AsyncGenerator[bytes, None]:

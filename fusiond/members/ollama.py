@@ -13,8 +13,6 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import from_json
-
 from fusiond import guess
 from fusiond.call import Call
 from fusiond.catalog import Member, ModelFacts, ProviderFacts
@@ -22,7 +20,7 @@ from fusiond.config.tree import OllamaConfig
 from fusiond.errors import Garbled, MemberError, Truncated
 from fusiond.events import Event, joined
 from fusiond.members import State
-from fusiond.members.http import Link, at_end, pieces, rejected, translated
+from fusiond.members.http import Link, at_end, pieces, rejected, whole
 from fusiond.members.ollama_chat import Lines, load_order, parsed, question
 from fusiond.members.patience import Patience
 from fusiond.members.residency import Memory, Residency
@@ -117,22 +115,16 @@ class Ollama:
     async def _get(self, path: str) -> list[dict[str, Any]]:
         """The models that an address lists. Raises MemberError."""
         patience = Patience(first_token=LOOK_SECONDS, stall=LOOK_SECONDS, total=LOOK_SECONDS, deadline=float("inf"))
-        with translated(begun=False):
-            document = await patience.wait(self._document(path))
+        document = await self._link.get(path, patience)
         models = document.get("models") if isinstance(document, dict) else None
         return [entry for entry in models or () if isinstance(entry, dict)]
-
-    async def _document(self, path: str) -> Any:
-        async with self._link.session.get(self._config.url.rstrip("/") + path, allow_redirects=False) as response:
-            return from_json(await response.read())
 
     async def _load(self, member: Member) -> None:
         """Have the model loaded. Raises MemberError."""
         patience = Patience(first_token=LOAD_SECONDS, stall=LOAD_SECONDS, total=LOAD_SECONDS, deadline=float("inf"))
         order = load_order(member, self._config.keep_alive)
-        async with self._link.post("/api/chat", order, patience) as response, aclosing(pieces(response, patience)) as body:
-            answer = b"".join([data async for data in body])
-        document = parsed(answer)
+        async with self._link.post("/api/chat", order, patience) as response:
+            document = parsed(await whole(response, patience))
         if document.get("error"):
             raise rejected(document["error"])
 

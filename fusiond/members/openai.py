@@ -9,7 +9,6 @@ from contextlib import aclosing
 from decimal import Decimal
 from typing import Any
 
-import aiohttp
 from pydantic_core import from_json
 
 from fusiond.call import Call
@@ -19,11 +18,13 @@ from fusiond.config.tree import OpenAIConfig
 from fusiond.errors import Garbled, MemberError, Truncated
 from fusiond.events import Event, Finished, FinishReason, Text, Thinking, ToolCall, Usage, joined
 from fusiond.members import State
-from fusiond.members.http import Link, at_end, pieces, rejected, string
+from fusiond.members.http import Link, at_end, pieces, rejected, string, whole
 from fusiond.members.patience import Patience
 from fusiond.members.residency import Residency
-from fusiond.members.sse import LIMIT, SseDecoder
+from fusiond.members.sse import SseDecoder
 from fusiond.resolve import place_of
+
+LIST_SECONDS = 10.0
 
 _REASONS: Mapping[str, FinishReason] = {
     "stop": "stop",
@@ -59,24 +60,23 @@ class OpenAI:
         """The models that the server lists, if the configuration wants to know."""
         if not self._config.discover:
             return ProviderFacts()
-        patience = Patience(first_token=10, stall=10, total=10, deadline=float("inf"))
+        patience = Patience(first_token=LIST_SECONDS, stall=LIST_SECONDS, total=LIST_SECONDS, deadline=float("inf"))
         try:
-            listed = await patience.wait(self._listed())
-        except (MemberError, aiohttp.ClientError, OSError, ValueError) as error:
-            return ProviderFacts(error=str(error) or type(error).__name__)
+            listed = listing(await self._link.get("/models", patience))
+        except MemberError as error:
+            return ProviderFacts(error=error.message)
         place = place_of(self._config)
-        return ProviderFacts(models={name: ModelFacts(model=name, place=place) for name in listed})
+        return ProviderFacts(models={name: ModelFacts(model=name, place=place) for entry in listed if isinstance(name := entry.get("id"), str)})
 
     async def aclose(self) -> None:
         """Close every connection."""
         await self._link.aclose()
 
-    async def _listed(self) -> list[str]:
-        async with self._link.session.get(self._config.url.rstrip("/") + "/models", allow_redirects=False) as response:
-            response.raise_for_status()
-            document = await response.json(content_type=None)
-        entries = document.get("data", []) if isinstance(document, dict) else []
-        return [entry["id"] for entry in entries if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
+
+def listing(document: Any) -> list[Mapping[str, Any]]:
+    """The entries of a list of models, as far as they are entries."""
+    entries = document.get("data") if isinstance(document, dict) else None
+    return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
 
 
 async def chat(link: Link, question: Mapping[str, Any], call: Call, patience: Patience) -> AsyncGenerator[Event, None]:
@@ -85,21 +85,18 @@ async def chat(link: Link, question: Mapping[str, Any], call: Call, patience: Pa
     async with link.post("/chat/completions", question, patience) as response:
         if response.content_type == "text/html":
             raise Garbled("an HTML page instead of an answer")
-        whole = response.content_type == "application/json"  # some servers do not stream, whatever they are asked
-        document = bytearray()
-        async with aclosing(pieces(response, patience)) as body:
-            async for data in body:
-                if whole:
-                    document += data
-                    if len(document) > LIMIT:
-                        raise Garbled(f"an answer of more than {LIMIT} bytes")
-                    continue
-                for event in joined(chunks.read(decoder.feed(data))):
-                    patience.heard()
-                    yield event
-                if chunks.done:
-                    break
-        for event in chunks.read([bytes(document)] if whole else decoder.end()):
+        if response.content_type == "application/json":  # some servers do not stream, whatever they are asked
+            rest = [await whole(response, patience)]
+        else:
+            async with aclosing(pieces(response, patience)) as body:
+                async for data in body:
+                    for event in joined(chunks.read(decoder.feed(data))):
+                        patience.heard()
+                        yield event
+                    if chunks.done:
+                        break
+            rest = decoder.end()
+        for event in chunks.read(rest):
             yield event
         await at_end(response)
     yield chunks.finished()
@@ -180,12 +177,14 @@ class Chunks:
         )
 
     def _usage(self, usage: Mapping[str, Any]) -> Usage:
-        cost = usage.get("cost")
+        cost = None if usage.get("cost") is None else Decimal(str(usage["cost"]))
+        if cost is not None and not 0 <= cost < Decimal("Infinity"):
+            raise ValueError(cost)
         return Usage(
             member=self._voice,
             prompt_tokens=int(usage.get("prompt_tokens") or 0),
             completion_tokens=int(usage.get("completion_tokens") or 0),
-            cost=None if cost is None else Decimal(str(cost)),
+            cost=cost,
         )
 
 

@@ -7,8 +7,6 @@ from contextlib import aclosing
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-import aiohttp
-
 from fusiond.call import Call
 from fusiond.catalog import Member, ModelFacts, ProviderFacts
 from fusiond.config.tree import OpenRouterConfig, Price
@@ -16,7 +14,7 @@ from fusiond.errors import MemberError, Unwilling
 from fusiond.events import Event
 from fusiond.members import State
 from fusiond.members.http import Link
-from fusiond.members.openai import body, chat
+from fusiond.members.openai import body, chat, listing
 from fusiond.members.patience import Patience
 
 LIST_SECONDS = 20.0
@@ -51,21 +49,14 @@ class OpenRouter:
             return ProviderFacts(error=self._without_key())
         patience = Patience(first_token=LIST_SECONDS, stall=LIST_SECONDS, total=LIST_SECONDS, deadline=float("inf"))
         try:
-            entries = await patience.wait(self._listed())
-        except (MemberError, aiohttp.ClientError, OSError, ValueError) as error:
-            return ProviderFacts(error=f"no price list: {str(error) or type(error).__name__}")
+            entries = listing(await self._link.get("/models", patience))
+        except MemberError as error:
+            return ProviderFacts(error=f"no price list: {error.message}")
         return ProviderFacts(models={facts.model: facts for facts in map(_facts, entries) if facts})
 
     async def aclose(self) -> None:
         """Close every connection."""
         await self._link.aclose()
-
-    async def _listed(self) -> list[Any]:
-        async with self._link.session.get(self._config.url.rstrip("/") + "/models", allow_redirects=False) as response:
-            response.raise_for_status()
-            document = await response.json(content_type=None)
-        entries = document.get("data") if isinstance(document, dict) else None
-        return entries if isinstance(entries, list) else []
 
     def _without_key(self) -> str:
         secret = self._config.api_key
@@ -87,9 +78,9 @@ def question(call: Call, config: OpenRouterConfig) -> dict[str, Any]:
     return asked
 
 
-def _facts(entry: Any) -> ModelFacts | None:
+def _facts(entry: Mapping[str, Any]) -> ModelFacts | None:
     """A model of the list; one whose entry is of another form than the list's is left out."""
-    if not isinstance(entry, dict) or not isinstance(entry.get("id"), str):
+    if not isinstance(entry.get("id"), str):
         return None
     parameters = entry.get("supported_parameters") or []
     architecture = entry.get("architecture") or {}
