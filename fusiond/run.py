@@ -28,7 +28,7 @@ class Answer:
         self._outcome = outcome
         self._loop = asyncio.get_running_loop()
         self.decided = UNDECIDED
-        self._finished = False
+        self.finished = False
         self._final: Report | None = None
 
     async def events(self) -> AsyncGenerator[Event, None]:
@@ -37,7 +37,7 @@ class Answer:
             if isinstance(event, Decided):
                 self.decided = event
             else:
-                self._finished = isinstance(event, Finished)
+                self.finished = isinstance(event, Finished)
                 yield event
 
     def report(self) -> Report:
@@ -45,7 +45,7 @@ class Answer:
         if self._final is not None:
             return self._final
         report = reported(self._plan, self._members.parts, self.decided, self._loop.time())
-        if self._finished:
+        if self.finished:
             self._final = report
         return report
 

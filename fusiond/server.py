@@ -120,7 +120,8 @@ class Server:
                     return await self._answered(http, planned, answer, headers, revision.config.server.heartbeat_seconds)
 
     async def _answered(self, http: web.Request, planned: Plan, answer: Answer, headers: _Headers, heartbeat: float) -> web.StreamResponse:
-        status, failure = CLIENT_GONE, None
+        status: int | None = None
+        failure: FusiondError | None = None
         try:
             if planned.request.stream:
                 response = await self._streamed(http, planned.request, answer, headers, heartbeat)
@@ -133,6 +134,8 @@ class Server:
             raise
         finally:
             self.served += 1
+            if status is None:  # many clients leave at the last word, before the end of the body: they have their answer
+                status = 200 if answer.finished else CLIENT_GONE
             log_request(planned, answer.report(), status, (self._loop.time() - headers.began) * 1000, failure)
 
     async def _whole(self, request: Request, answer: Answer, headers: _Headers) -> web.StreamResponse:
