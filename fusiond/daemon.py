@@ -42,6 +42,7 @@ from fusiond.members.ollama import Ollama
 from fusiond.members.openai import OpenAI
 from fusiond.members.openrouter import OpenRouter
 from fusiond.members.residency import Residency
+from fusiond.places import ollama_url
 from fusiond.reload import changes
 from fusiond.revision import Revision, Revisions
 from fusiond.server import Server
@@ -54,8 +55,6 @@ LOOK_EVERY_SECONDS = 30.0
 
 LAST_SECONDS = 2.0
 """So long the connections have to take what they were told, once the time for finishing requests is over."""
-
-OLLAMA_ADDRESS = "http://127.0.0.1:11434"
 
 
 class Daemon:
@@ -235,7 +234,7 @@ async def _seen(name: str, provider: Provider) -> ProviderFacts:
 def unconfigured(environment: Mapping[str, str]) -> Config:
     """What the daemon starts on without a file: Ollama, the built-in engine, and OpenRouter where there is a key for it."""
     providers: dict[str, ProviderConfig] = {
-        "ollama": OllamaConfig(api="ollama", url=_ollama_url(environment.get("OLLAMA_HOST", ""))),
+        "ollama": OllamaConfig(api="ollama", url=ollama_url(environment.get("OLLAMA_HOST", ""))),
         "builtin": LlamaCppConfig(api="llamacpp"),
     }
     members = {}
@@ -243,19 +242,6 @@ def unconfigured(environment: Mapping[str, str]) -> Config:
         providers["openrouter"] = OpenRouterConfig(api="openrouter", api_key=Secret(env="OPENROUTER_API_KEY"))
         members["openrouter/auto"] = MemberConfig(provider="openrouter", model="openrouter/auto")
     return Config(providers=providers, members=members)
-
-
-def _ollama_url(host: str) -> str:
-    """`OLLAMA_HOST` as Ollama takes it: with or without a scheme and a port, 0.0.0.0 standing for this machine."""
-    host = host.strip().rstrip("/")
-    if not host:
-        return OLLAMA_ADDRESS
-    url = host if "://" in host else f"http://{host}"
-    scheme, _, rest = url.partition("://")
-    name, colon, port = rest.rpartition(":")
-    if not colon or not port.isdigit():
-        name, port = rest, {"http": "11434", "https": "443"}.get(scheme, "11434")
-    return f"{scheme}://{'127.0.0.1' if name in ('0.0.0.0', '') else name}:{port}"  # noqa: S104  # not bound, but read
 
 
 def gate_of(config: Config, listen: Iterable[str]) -> Gate:

@@ -1,4 +1,4 @@
-"""Where the daemon's files and sockets are: the service manager's directories first, then the XDG ones."""
+"""Where things are: the daemon's files and sockets (the service manager's directories first, then the XDG ones), and Ollama's address."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 DEFAULT_ADDRESS = "127.0.0.1:11435"
+OLLAMA_ADDRESS = "http://127.0.0.1:11434"
 
 
 def configuration_directory() -> Path:
@@ -47,6 +48,19 @@ def private_directory(path: Path) -> Path:
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise PermissionError(f"others can write to {path} (chmod 700 {path})")
     return path
+
+
+def ollama_url(host: str) -> str:
+    """`OLLAMA_HOST` as Ollama takes it: with or without a scheme and a port, 0.0.0.0 standing for this machine."""
+    host = host.strip().rstrip("/")
+    if not host:
+        return OLLAMA_ADDRESS
+    url = host if "://" in host else f"http://{host}"
+    scheme, _, rest = url.partition("://")
+    name, colon, port = rest.rpartition(":")
+    if not colon or not port.isdigit():
+        name, port = rest, {"http": "11434", "https": "443"}.get(scheme, "11434")
+    return f"{scheme}://{'127.0.0.1' if name in ('0.0.0.0', '') else name}:{port}"  # noqa: S104  # not bound, but read
 
 
 def _of_service(variable: str) -> Path | None:

@@ -1,0 +1,117 @@
+"""The commands, and what they have in common: their options, their exit codes, and that no expected failure is a traceback."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fusiond import __version__
+from fusiond.cli.client import Client, Trouble
+from fusiond.cli.terminal import complain
+
+FAILED, INTERRUPTED = 1, 130
+
+app = typer.Typer(
+    name="fusiond",
+    help="Several language models, one answer.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Url = Annotated[str | None, typer.Option("--url", metavar="URL", help="The daemon: http://HOST:PORT or unix:PATH ($FUSIOND_URL).")]
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="PATH", help="The configuration's file.")]
+
+
+def main() -> int:
+    """Run the command that the arguments name. Returns its exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except typer.Exit as left:
+        return left.exit_code
+    except Trouble as trouble:
+        complain(str(trouble))
+        return FAILED
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has left, and nobody need be told
+        return FAILED
+    return code if isinstance(code, int) else 0
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Several language models, one answer."""
+    if version:
+        typer.echo(f"fusiond {__version__}")
+        raise typer.Exit
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []})
+def serve(context: typer.Context) -> int:
+    """Run the daemon: serve [--config PATH] [--listen ADDRESS] [--log-level LEVEL]."""
+    from fusiond.cli.serve import main as run  # noqa: PLC0415  # the daemon is loaded by the command that runs it
+
+    return run(context.args)
+
+
+@app.command()
+def check(config: ConfigFile = None, as_json: Json = False) -> int:
+    """Say what a configuration means, or all that is wrong with it."""
+    from fusiond.cli.check import check as run  # noqa: PLC0415
+
+    return run(config, as_json)
+
+
+@app.command()
+def ask(
+    prompt: Annotated[str, typer.Argument(help="The question; - reads it from standard input.")],
+    model: Annotated[str, typer.Option("-m", "--model", help="What to ask: a fusion, a member, an alias.")] = "fusion",
+    compare: Annotated[bool, typer.Option("--compare", help="Show all members side by side.")] = False,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Ask one question."""
+    from fusiond.cli.ask import ask as run  # noqa: PLC0415
+
+    run(Client(url), prompt, model=model, compare=compare, as_json=as_json)
+
+
+@app.command()
+def models(url: Url = None, as_json: Json = False) -> None:
+    """List what is served."""
+    from fusiond.cli.show import models as run  # noqa: PLC0415
+
+    run(Client(url), as_json=as_json)
+
+
+@app.command()
+def status(url: Url = None, as_json: Json = False) -> None:
+    """Say how the daemon and its members are."""
+    from fusiond.cli.show import status as run  # noqa: PLC0415
+
+    run(Client(url), as_json=as_json)
+
+
+@app.command()
+def reload(url: Url = None) -> None:
+    """Have the daemon read its configuration again."""
+    from fusiond.cli.show import reload as run  # noqa: PLC0415
+
+    run(Client(url))
+
+
+@app.command()
+def demo(
+    engine: Annotated[str, typer.Option(help="auto, builtin or ollama.")] = "auto",
+) -> None:
+    """Take a minute's tour on real models, with no set-up."""
+    from fusiond.cli.demo import demo as run  # noqa: PLC0415
+
+    run(engine)

@@ -1,0 +1,132 @@
+"""A fused answer as it comes: every member's words while they are said, side by side on a terminal, and what became of them."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.columns import Columns
+from rich.live import Live
+from rich.panel import Panel
+from rich.text import Text
+
+from fusiond.cli.terminal import console, say
+
+WIDTH, LINES = 38, 9
+
+
+@dataclass(slots=True)
+class Watched:
+    """One answer, as far as it has come. `voices`: what each member has said."""
+
+    voices: dict[str, str] = field(default_factory=dict)
+    ended: dict[str, str] = field(default_factory=dict)
+    text: str = ""
+    trace: Mapping[str, Any] | None = None
+    seconds: float = 0.0
+
+    def hear(self, chunk: Mapping[str, Any]) -> None:
+        """Take one chunk."""
+        ours = chunk.get("fusion") or {}
+        if progress := ours.get("progress"):
+            member = progress["member"]
+            self.voices[member] = self.voices.get(member, "") + progress.get("text", "")
+            if "status" in progress:
+                self.ended[member] = progress["status"]
+        elif ours:
+            self.trace = ours
+        for choice in chunk.get("choices", ()):
+            self.text += choice["delta"].get("content") or ""
+
+
+def watch(chunks: Iterable[Mapping[str, Any]]) -> Watched:
+    """Show the members side by side while they speak; without a terminal each when it has ended."""
+    watched, began = Watched(), time.monotonic()
+    if not console.is_terminal:
+        for chunk in chunks:
+            told = len(watched.ended)
+            watched.hear(chunk)
+            for voice in list(watched.ended)[told:]:
+                say(f"  {voice} {watched.ended[voice]} after {time.monotonic() - began:.1f} s: {_line(watched.voices[voice])}")
+    else:
+        with Live(console=console, refresh_per_second=12, transient=True) as live:
+            for chunk in chunks:
+                watched.hear(chunk)
+                live.update(Columns([_growing(watched, voice) for voice in watched.voices]))
+    watched.seconds = time.monotonic() - began
+    if console.is_terminal and watched.trace:
+        console.print(Columns([_ended(member) for member in watched.trace["members"]]))
+    return watched
+
+
+def outcome(watched: Watched) -> list[str]:
+    """How it came about, in lines: who said what, what was decided and how sure it is, time and cost."""
+    trace = watched.trace or {}
+    lines = []
+    for key, voices in _votes(trace.get("members", ())).items():
+        lines.append(f"vote   {key}: {', '.join(voices)}")
+    sure = trace.get("confidence")
+    parts = [
+        str(trace.get("decision")),
+        f"confidence {sure:.2f}" if sure is not None else "",
+        f"agreement {trace['agreement']:.2f}" if sure is not None else "",
+    ]
+    parts += [
+        f"{watched.seconds:.1f} s",
+        f"${trace.get('cost_usd', 0):.4f}",
+        f"degraded: {', '.join(trace['degraded'])}" if trace.get("degraded") else "",
+    ]
+    return [*lines, ", ".join(part for part in parts if part)]
+
+
+def details(member: Mapping[str, Any]) -> str:
+    """One member's figures in a line."""
+    usage = member["usage"]
+    parts = [member["status"], f"says {member['key']}" if member["key"] else "", member["error"] or ""]
+    parts += [f"first token {member['first_token_ms']:.0f} ms" if member["first_token_ms"] is not None else ""]
+    parts += [f"{member['total_ms']:.0f} ms" if member["total_ms"] is not None else "", f"{usage['completion_tokens']} tokens" if usage else ""]
+    parts += [f"${member['cost_usd']:.4f}"]
+    return ", ".join(part for part in parts if part)
+
+
+def voice_of(member: Mapping[str, Any]) -> str:
+    """A member's name, with the number of its sample after the first."""
+    return f"{member['member']}#{member['sample']}" if member["sample"] > 1 else str(member["member"])
+
+
+def _votes(members: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    votes: dict[str, list[str]] = {}
+    for member in members:
+        if member["key"] is not None:
+            votes.setdefault(member["key"], []).append(voice_of(member))
+    return dict(sorted(votes.items(), key=lambda vote: -len(vote[1])))
+
+
+def _growing(watched: Watched, voice: str) -> Panel:
+    text = watched.voices[voice][-WIDTH * LINES :]
+    return Panel(Text(text), title=Text(voice), subtitle=watched.ended.get(voice, "..."), width=WIDTH, height=LINES)
+
+
+def _ended(member: Mapping[str, Any]) -> Panel:
+    text = Text(member["text"] or member["error"] or "")
+    return Panel(text, title=Text(voice_of(member)), subtitle=Text(details(member), style="dim"), width=min(console.width, 2 * WIDTH))
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split()) or "(nothing)"
+
+
+def stream_plainly(chunks: Iterable[Mapping[str, Any]]) -> Watched:
+    """Print the answer's text as it comes."""
+    watched, began = Watched(), time.monotonic()
+    for chunk in chunks:
+        before = len(watched.text)
+        watched.hear(chunk)
+        sys.stdout.write(watched.text[before:])
+        sys.stdout.flush()
+    sys.stdout.write("\n")
+    watched.seconds = time.monotonic() - began
+    return watched
