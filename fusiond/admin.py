@@ -15,6 +15,8 @@ from fusiond.revision import Revision
 from fusiond.server import Server
 from fusiond.wire.openai_models import ModelEntry, model, models
 
+_UNPAID = "costs money, and there is no [budget]"
+
 Reload: TypeAlias = Callable[[], Awaitable[str | None]]
 """Read the configuration again; why it was refused, or None."""
 
@@ -104,11 +106,11 @@ def _entry(name: str, catalog: Catalog, created: int) -> ModelEntry:
 
 
 def _member(member: Member, revision: Revision) -> dict[str, Any]:
-    reason = member.unavailable or ("costs money, and there is no [budget]" if member.paid else None)
+    reasons = [reason for reason in (_UNPAID if member.paid else None, member.unavailable) if reason]
     return {
         "place": member.place,
         "state": revision.state(member),
-        "reason": reason,
+        "reason": "; ".join(reasons) or None,
         "provider": member.provider,
         "model": member.model,
         "family": member.family,

@@ -258,4 +258,4 @@ def _by_skill(calls: list[Call], *, prefer_tools: bool, ranked: bool) -> list[Ca
 
 def _voter(call: Call) -> Voter:
     member = call.member
-    return Voter(name=call.voice, paid=member.paid, reasoning=member.reasoning, size=member.size, draw=call.sample - 1, prior=member.skill)
+    return Voter(name=call.voice, paid=member.paid, reasoning=member.reasoning, size=member.size, member=member.name, prior=member.skill)

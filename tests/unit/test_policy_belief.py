@@ -14,7 +14,7 @@ from fusiond.policy.belief import NODES, Model, Voter, believe, joint, roles, sk
 
 MODEL = Model()
 BIG, SMALL, TINY = Voter(name="big", size=32), Voter(name="small", size=8), Voter(name="tiny", size=3)
-THINKER, AGAIN = Voter(name="thinker", reasoning=True), Voter(name="thinker#2", reasoning=True, draw=1)
+THINKER, AGAIN = Voter(name="thinker", reasoning=True, member="thinker"), Voter(name="thinker#2", reasoning=True, member="thinker")
 MINI, STRONG = Voter(name="mini", paid=True, rank=0.25), Voter(name="strong", paid=True)
 PANELS = {
     "led": (BIG, SMALL, TINY),
@@ -37,7 +37,7 @@ WORKED = [
     ("paid", "AABB", 0, "B", 0.7309017384390919),
     ("paid", "ABCA", 0, "A", 0.7380075703313104),
     ("paid", "AABC", 4, "C", 0.4002355942235829),
-    ("sampled", "ABB", 0, "A", 0.5942645159047821),
+    ("sampled", "ABB", 0, "B", 0.49372426466126074),
     ("sampled", "AAB", 0, "A", 0.9408929094302174),
 ]
 
@@ -70,7 +70,7 @@ def plain(worth: list[tuple[float, float]], word: str, options: int, stray: floa
         ("led", [(1.6, 1.0), (0.5, 0.7), (0.5, 0.7)]),
         ("peers", [(1.05, 1.0), (1.05, 1.0), (1.05, 1.0)]),
         ("paid", [(1.6, 1.0), (0.5, 0.7), (1.6125, 1.0), (2.25, 1.0)]),
-        ("sampled", [(3.4, 1.0), (3.4, 0.5), (0.5, 0.7)]),
+        ("sampled", [(3.4, 0.75), (3.4, 0.75), (0.5, 0.7)]),
     ],
 )
 @pytest.mark.parametrize(("options", "letters", "stray"), [(0, "ABC-", 3.0), (4, "ABC-", 0.75), (3, "ABC-", 0.75), (2, "AB-", 0.05)])
@@ -127,9 +127,9 @@ def test_the_largest_leads() -> None:
 
 
 def test_a_reasoner_leads_before_a_larger_one() -> None:
-    """Thinking before answering outweighs size, and a further draw does not make it its own peer."""
+    """Thinking before answering outweighs size, and a second answer of its own does not make it its own peer; both share the weight."""
     found = {voter.name: (role.skill, role.weight) for voter, role in roles(MODEL, PANELS["sampled"]).items()}
-    assert found == {"thinker": (pytest.approx(3.4), 1.0), "thinker#2": (pytest.approx(3.4), 0.5), "huge": (0.5, 0.7)}
+    assert found == {"thinker": (pytest.approx(3.4), 0.75), "thinker#2": (pytest.approx(3.4), 0.75), "huge": (0.5, 0.7)}
 
 
 def test_near_equals_are_peers() -> None:
@@ -177,7 +177,7 @@ voters = st.builds(
     reasoning=st.booleans(),
     size=st.floats(0.1, 700),
     rank=st.floats(0, 1),
-    draw=st.integers(0, 2),
+    member=st.sampled_from(["", "a", "b"]),
     prior=st.none() | st.floats(0.01, 0.99),
 )
 

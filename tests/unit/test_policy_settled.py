@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -31,7 +32,7 @@ def unchanging(panel: Sequence[Voter], votes: Votes, missing: Sequence[Voter], o
 
 
 def random_panel(dice: random.Random) -> list[Voter]:
-    """Three to five voters, among them peers, leaders, reasoners, further draws, paid ones, and some of known skill."""
+    """Three to five voters, among them peers, leaders, reasoners, several answers of one member, paid ones, and some of known skill."""
     panel = [
         Voter(
             name=f"voter{place}",
@@ -44,7 +45,8 @@ def random_panel(dice: random.Random) -> list[Voter]:
         for place in range(dice.randint(3, 5))
     ]
     if dice.random() < 0.2:
-        panel[-1] = Voter(name="voter0#2", paid=panel[0].paid, reasoning=panel[0].reasoning, size=panel[0].size, rank=panel[0].rank, draw=1)
+        panel[0] = replace(panel[0], member="voter0")
+        panel[-1] = replace(panel[0], name="voter0#2")
     return panel
 
 
