@@ -12,7 +12,7 @@ from fusiond import __version__
 from fusiond.cli.client import Client, Trouble
 from fusiond.cli.terminal import complain
 
-FAILED, INTERRUPTED = 1, 130
+FAILED = 1
 
 app = typer.Typer(
     name="fusiond",
@@ -31,18 +31,16 @@ ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="PATH", hel
 def main() -> int:
     """Run the command that the arguments name. Returns its exit code."""
     try:
-        code = app(standalone_mode=False)
-    except typer.Exit as left:
-        return left.exit_code
+        app(prog_name="fusiond")
+    except SystemExit as left:
+        return left.code if isinstance(left.code, int) else FAILED
     except Trouble as trouble:
         complain(str(trouble))
         return FAILED
-    except (KeyboardInterrupt, typer.Abort):
-        return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has left, and nobody need be told
         return FAILED
-    return code if isinstance(code, int) else 0
+    return 0
 
 
 @app.callback(invoke_without_command=True)
@@ -54,19 +52,19 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
 
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []})
-def serve(context: typer.Context) -> int:
+def serve(context: typer.Context) -> None:
     """Run the daemon: serve [--config PATH] [--listen ADDRESS] [--log-level LEVEL]."""
     from fusiond.cli.serve import main as run  # noqa: PLC0415  # the daemon is loaded by the command that runs it
 
-    return run(context.args)
+    raise typer.Exit(run(context.args))
 
 
 @app.command()
-def check(config: ConfigFile = None, as_json: Json = False) -> int:
+def check(config: ConfigFile = None, as_json: Json = False) -> None:
     """Say what a configuration means, or all that is wrong with it."""
     from fusiond.cli.check import check as run  # noqa: PLC0415
 
-    return run(config, as_json)
+    raise typer.Exit(run(config, as_json))
 
 
 @app.command()

@@ -53,7 +53,7 @@ def _model(entry: Mapping[str, Any], member: Mapping[str, Any] | None) -> tuple[
         return entry["id"], "", "", context, "", "", ""
     price = member["price"]
     told = f"${price['input']} / ${price['output']}" if price else ("free" if member["place"] != "remote" else "unknown")
-    return entry["id"], member["place"], member["state"], context, f"{member['size']:g}B", told, member["reason"] or ""
+    return entry["id"], member["place"], member["state"], context, f"{member['size']:.3g}B", told, member["reason"] or ""
 
 
 def _panel(fusion: Mapping[str, Any]) -> str:
