@@ -39,6 +39,9 @@ log = logging.getLogger(__name__)
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 REQUEST_ID = web.RequestKey("request_id", str)
+REVISION = web.RequestKey("revision", int)
+"""The number of the revision that the request began with, and that answers it."""
+
 LARGE_BODY = 1024 * 1024
 """Bytes. A larger body is decoded beside the loop, which would stand still meanwhile."""
 
@@ -73,7 +76,8 @@ class Server:
 
     async def drain(self, seconds: float) -> None:
         """Wait for the answers in flight; those that take longer end in an error."""
-        log.info("finishing %d requests, for %g s at the most", self.admission.running + self.admission.waiting, seconds)
+        if unfinished := self.admission.running + self.admission.waiting:
+            log.info("finishing %d requests, for %g s at the most", unfinished, seconds)
         try:
             async with asyncio.timeout(seconds):
                 await self.admission.empty()
@@ -86,6 +90,7 @@ class Server:
     async def _rules(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """The gate before, and the envelope around everything."""
         request[REQUEST_ID] = secrets.token_hex(12)
+        request[REVISION] = self.revisions.current.number
         gate = self.revisions.current.gate
         knock = _knock(request)
         try:
@@ -103,7 +108,7 @@ class Server:
         return response
 
     def _common_headers(self, http: web.Request, gate: Gate, knock: Knock) -> dict[str, str]:
-        headers = {"X-Request-Id": http[REQUEST_ID], "X-Fusiond-Revision": str(self.revisions.current.number)}
+        headers = {"X-Request-Id": http[REQUEST_ID], "X-Fusiond-Revision": str(http[REVISION])}
         if knock.origin is not None and gate.trusts(knock):
             headers |= {hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: knock.origin, hdrs.VARY: hdrs.ORIGIN}
         return headers
@@ -113,6 +118,7 @@ class Server:
         with self._bodies.body(http.content_length) as held:
             request = await _decoded(await _read(http, held), http)
             async with self.admission.admitted(), self.revisions.lease() as revision:
+                http[REVISION] = revision.number
                 await revision.looked()
                 planned = plan(request, revision.catalog, self._loop.time())
                 async with answering(planned, revision.listen) as answer:
