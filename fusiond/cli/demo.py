@@ -28,9 +28,9 @@ READY_SECONDS, END_SECONDS = 120.0, 10.0
 MAX_TOKENS = 48
 SAMPLES, TEMPERATURE = 3, 0.8
 QUESTIONS = (
-    "Which planet is known as the Red Planet? A) Venus B) Mars C) Saturn. Answer with the letter only.",
-    "Is the Pacific Ocean larger than the Atlantic Ocean? Answer yes or no.",
-    "What is the capital of France? Answer with its name only.",
+    "What is 2 + 3? Answer with the number only.",
+    "Can penguins fly? Answer yes or no.",
+    "What is the opposite of hot? Answer in one word.",
 )
 
 

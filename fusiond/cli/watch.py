@@ -57,8 +57,12 @@ def watch(chunks: Iterable[Mapping[str, Any]]) -> Watched:
                 watched.hear(chunk)
                 live.update(Columns([_growing(watched, voice) for voice in watched.voices]))
     watched.seconds = time.monotonic() - began
-    if console.is_terminal and watched.trace:
-        console.print(Columns([_ended(member) for member in watched.trace["members"]]))
+    members = watched.trace["members"] if watched.trace else ()
+    if console.is_terminal:
+        console.print(Columns([_ended(member) for member in members]))
+    for member in members:
+        if member["status"] == "cancelled":
+            say(f"  {voice_of(member)} was not needed any more")
     return watched
 
 
