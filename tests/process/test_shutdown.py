@@ -1,0 +1,115 @@
+"""How the daemon ends: what runs is finished, in the time there is; nothing new is begun; and it leaves with 0."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.serving import answer, chunks, configured, lab, question, serving
+from tests.upstreams.openai import OpenAIUpstream
+from tests.upstreams.script import Finish, Gate, Hang, Say, Script
+
+STREAMED = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+
+
+@STREAMED
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+async def test_what_is_in_flight_is_finished(tmp_path: Path, number: signal.Signals, *, stream: bool) -> None:
+    """The answer comes whole; nobody new is let in meanwhile; then the exit code is 0."""
+    gate = asyncio.Event()
+    async with OpenAIUpstream({"a": Script(Say("hel"), Gate(gate), Say("lo"), Finish())}) as upstream:
+        async with serving(*configured(tmp_path, lab(upstream.url, "a"))) as daemon, daemon.client() as client:
+            asked = asyncio.create_task(answer(client, "a", stream=stream))
+            await upstream.asked()
+            daemon.signal(number)
+            await daemon.said("finishing 1 requests")
+            with pytest.raises(aiohttp.ClientConnectorError):
+                await client.get("/healthz")  # its kept connection is busy: this would be a new one
+            gate.set()
+            assert await asked == "hello"
+            assert await daemon.ended() == 0
+        await upstream.gone()
+
+
+async def test_who_waits_in_the_queue_is_served_too(tmp_path: Path) -> None:
+    """A request that was let in before the signal is answered after it."""
+    gate = asyncio.Event()
+    async with (
+        OpenAIUpstream({"a": Script(Gate(gate), Say("hello"), Finish())}) as upstream,
+        serving(*configured(tmp_path, f"max_requests = 1\n{lab(upstream.url, 'a')}")) as daemon,
+        daemon.client() as client,
+    ):
+        both = [asyncio.create_task(answer(client, "a")) for _ in range(2)]
+        await upstream.asked()
+        await waiting(client, 1)
+        daemon.signal(signal.SIGTERM)
+        await daemon.said("finishing 2 requests")
+        gate.set()
+        assert await asyncio.gather(*both) == ["hello", "hello"]
+        assert await daemon.ended() == 0
+
+
+async def waiting(client: aiohttp.ClientSession, number: int) -> None:
+    """Return once so many requests wait in the queue."""
+    async with asyncio.timeout(5):
+        while True:
+            async with client.get("/fusiond/status") as response:
+                if (await response.json())["requests"]["waiting"] == number:
+                    return
+
+
+async def test_a_whole_answer_that_takes_too_long_is_refused(tmp_path: Path) -> None:
+    """After `drain_seconds` the client is told 503, the upstream call is over, and the exit code is still 0."""
+    async with OpenAIUpstream({"a": Script(Say("hel"), Hang())}) as upstream:
+        async with serving(*configured(tmp_path, f"drain_seconds = 0.2\n{lab(upstream.url, 'a')}")) as daemon, daemon.client() as client:
+            asking = asyncio.create_task(client.post("/v1/chat/completions", json=question("a")))
+            await upstream.asked()
+            daemon.signal(signal.SIGTERM)
+            async with await asking as response:
+                assert response.status == 503
+                assert "Retry-After" in response.headers
+                assert "shutting down" in (await response.json())["error"]["message"]
+            assert await daemon.ended() == 0
+        await upstream.left()
+
+
+async def test_a_stream_that_takes_too_long_ends_in_an_error(tmp_path: Path) -> None:
+    """After `drain_seconds` the stream has its error, and is cut off: it never looks complete."""
+    async with OpenAIUpstream({"a": Script(Say("hel"), Hang())}) as upstream:
+        async with serving(*configured(tmp_path, f"drain_seconds = 0.2\n{lab(upstream.url, 'a')}")) as daemon, daemon.client() as client:
+            async with client.post("/v1/chat/completions", json=question("a", stream=True)) as response:
+                body = bytearray(await response.content.readany())
+                daemon.signal(signal.SIGTERM)
+                with pytest.raises(aiohttp.ClientPayloadError):
+                    await to_the_end(response, body)
+            assert b"[DONE]" not in body
+            assert "shutting down" in chunks(body.decode())[-1]["error"]["message"]
+            assert await daemon.ended() == 0
+        await upstream.left()
+
+
+async def to_the_end(response: aiohttp.ClientResponse, body: bytearray) -> None:
+    """Read all there is."""
+    async for piece in response.content.iter_any():
+        body += piece
+
+
+async def test_an_idle_connection_holds_nobody_up(tmp_path: Path) -> None:
+    """A connection without a request is closed at once."""
+    async with serving(*configured(tmp_path, "")) as daemon, daemon.client() as client:
+        async with client.get("/healthz") as response:
+            assert response.status == 200
+        daemon.signal(signal.SIGTERM)
+        assert await daemon.ended() == 0
+
+
+async def test_an_idle_daemon_says_nothing_that_frightens(tmp_path: Path) -> None:
+    """No error, no warning, no traceback in the log of a start and a stop."""
+    async with serving(*configured(tmp_path, "")) as daemon:
+        daemon.signal(signal.SIGINT)
+        assert await daemon.ended() == 0
+    assert not [line for line in daemon.log if " INFO " not in line]
