@@ -5,6 +5,7 @@ The outcome is delivered as soon as no answer still missing can change it. The t
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -22,6 +23,7 @@ from fusiond.policy.settled import settled
 from fusiond.report import Decision
 
 Keys = Mapping[str, str | None]
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s|\n")
 
 
 async def vote(plan: Plan, members: Gathering) -> AsyncGenerator[Outcome, None]:
@@ -46,9 +48,12 @@ async def vote(plan: Plan, members: Gathering) -> AsyncGenerator[Outcome, None]:
 
 
 def said(wanted: Wanted, answer: Transcript) -> str | None:
-    """The key of one answer. One that was cut off has not said its last word, and does not vote."""
-    cut = isinstance(answer.end, Finished) and answer.end.reason == "length"
-    return None if cut else key(wanted, answer.text)
+    """The key of one answer. One that was cut off votes only with what it said outright: its last word is missing."""
+    found = key(wanted, answer.text)
+    if isinstance(answer.end, Finished) and answer.end.reason == "length":
+        outright = wanted.options and key(wanted, _SENTENCE_END.split(answer.text.strip(), maxsplit=1)[0])
+        return found if outright == found else None
+    return found
 
 
 def _stands(plan: Plan, wanted: Wanted, keys: Keys, missing: tuple[str, ...]) -> bool:
