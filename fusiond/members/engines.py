@@ -123,10 +123,9 @@ class Engine:
             raise outcome
         return outcome
 
-    async def ended(self) -> None:
+    async def ended(self) -> bool:
         """After a broken connection: its process has most likely died. Wait a moment until that is known, so that the next call starts another."""
-        if self._life is not None:
-            await asyncio.wait({self._life}, timeout=DYING_SECONDS)
+        return self._life is None or bool((await asyncio.wait({self._life}, timeout=DYING_SECONDS))[0])
 
     async def aclose(self) -> None:
         """End the process."""

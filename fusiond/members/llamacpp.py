@@ -51,14 +51,20 @@ class LlamaCpp:
         setup = self._setup(call.member)
         async with self._residency.slot(("llamacpp", str(setup.model)), setup.parallel, until):
             engine = self._engines.engine(setup)
-            link = self._link(await engine.endpoint(until))
-            try:
-                async with aclosing(chat(link, body(call), call, patience)) as events:
-                    async for event in events:
-                        yield event
-            except (Truncated, Unreachable):
-                await engine.ended()
-                raise
+            for again in (True, False):
+                link = self._link(await engine.endpoint(until))
+                try:
+                    async with aclosing(chat(link, body(call), call, patience)) as events:
+                        async for event in events:
+                            yield event
+                    return
+                except Truncated:
+                    await engine.ended()
+                    raise
+                except Unreachable:
+                    # It died unnoticed since the last question. This one was not answered by anybody, and a new process can do that.
+                    if not (await engine.ended() and again):
+                        raise
 
     async def discover(self) -> ProviderFacts:
         """`smollm2` where the engine is installed, and those of the configured files that cannot be used, each with its reason."""

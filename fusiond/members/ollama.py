@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from ollama import AsyncClient, ListResponse, ShowResponse
 
 LOOK_SECONDS = 5.0
+ODD_ANSWERS = (ValueError, TypeError, AttributeError, RecursionError)
+"""What the official client raises where a server answers with something else than the API says."""
+
 LOAD_SECONDS = 600.0
 """A large model from a slow disk takes minutes."""
 
@@ -72,7 +75,7 @@ class Ollama:
                 running = (await client.ps()).models
                 listed = (await client.list()).models
                 models = [await self._facts(client, entry, elsewhere, {entry.model for entry in running}) for entry in listed]
-        except (ConnectionError, MemberError, ResponseError, httpx.HTTPError, ValueError) as error:
+        except (ConnectionError, MemberError, ResponseError, httpx.HTTPError, *ODD_ANSWERS) as error:
             return ProviderFacts(error=f"{self._config.url}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
         self._residency.found(self._config.url, {(self._config.url, entry.model or "", entry.context_length) for entry in running})
         return ProviderFacts(models={facts.model: facts for facts in models})
@@ -117,7 +120,7 @@ class Ollama:
         patience = Patience(first_token=LOOK_SECONDS, stall=LOOK_SECONDS, total=LOOK_SECONDS, deadline=float("inf"))
         document = await self._link.get(path, patience)
         models = document.get("models") if isinstance(document, dict) else None
-        return [entry for entry in models or () if isinstance(entry, dict)]
+        return [entry for entry in models if isinstance(entry, dict)] if isinstance(models, list) else []
 
     async def _load(self, member: Member) -> None:
         """Have the model loaded. Raises MemberError."""

@@ -82,9 +82,9 @@ def _facts(entry: Mapping[str, Any]) -> ModelFacts | None:
     """A model of the list; one whose entry is of another form than the list's is left out."""
     if not isinstance(entry.get("id"), str):
         return None
-    parameters = entry.get("supported_parameters") or []
-    architecture = entry.get("architecture") or {}
-    modalities = architecture.get("input_modalities") if isinstance(architecture, dict) else None
+    parameters = _list(entry.get("supported_parameters"))
+    architecture = entry.get("architecture")
+    modalities = _list(architecture.get("input_modalities")) if isinstance(architecture, dict) else []
     context = entry.get("context_length")
     return ModelFacts(
         model=entry["id"],
@@ -92,9 +92,13 @@ def _facts(entry: Mapping[str, Any]) -> ModelFacts | None:
         context=context if isinstance(context, int) else None,
         reasoning="reasoning" in parameters,
         tools="tools" in parameters,
-        vision="image" in (modalities or ()),
+        vision="image" in modalities,
         price=_price(entry.get("pricing")),
     )
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _price(pricing: Any) -> Price | None:
