@@ -30,7 +30,7 @@ async def _complete(provider: Provider, call: Call) -> AsyncGenerator[Event, Non
     member = call.member
     patience = Patience(first_token=member.first_token_seconds, stall=member.stall_seconds, total=member.total_seconds, deadline=call.deadline)
     thoughts = Thoughts()
-    spoken = False
+    spoken, blank = False, ""  # blanks before the first word wait for it: alone they are no answer
     async with aclosing(provider.stream(call, patience)) as events:
         async for raw in events:
             for event in (raw,) if thoughts.over else thoughts.sort(raw):
@@ -39,8 +39,13 @@ async def _complete(provider: Provider, call: Call) -> AsyncGenerator[Event, Non
                         raise Empty(_silence(event))
                     yield event
                     return
+                if not spoken and isinstance(event, Text) and not event.text.strip():
+                    blank += event.text
+                    continue
                 if not spoken and isinstance(event, Text | ToolCall):
-                    spoken = isinstance(event, ToolCall) or bool(event.text.strip())
+                    spoken = True
+                    if blank:
+                        yield Text(member=call.voice, text=blank)
                 yield event
     raise Truncated("the stream stopped without its end")
 

@@ -1,0 +1,199 @@
+"""Whatever a member does: its reason is told, the others' answer is delivered, and a broken answer never looks complete."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.conftest import running
+from tests.upstreams.openai import OpenAIUpstream
+from tests.upstreams.script import (
+    Close,
+    Drip,
+    ErrorChunk,
+    Finish,
+    Flood,
+    Hang,
+    Head,
+    Html,
+    Raw,
+    Reset,
+    Say,
+    Script,
+    Status,
+    Step,
+    Wait,
+)
+
+GOOD = Script(Say("Yes."), Finish())
+
+BEFORE: dict[str, tuple[list[Step], str]] = {
+    "reset before the headers": ([Reset()], "unreachable"),
+    "reset after the headers": ([Head(), Reset()], "truncated"),
+    "hang": ([Hang()], "timed_out"),
+    "hang after the headers": ([Head(), Hang()], "timed_out"),
+    "garbage": ([Raw("data: {{{{\n\n"), Hang()], "garbled"),
+    "a page": ([Html()], "garbled"),
+    "nothing": ([Finish()], "empty"),
+    "only blanks": ([Say("  \n"), Finish()], "empty"),
+    "a line without end": ([Flood(100_000_000)], "garbled"),
+    "an error in a 200": ([Status(200, {"error": {"message": "no such luck"}})], "rejected"),
+    "429": ([Status(429)], "rejected"),
+    "500": ([Status(500)], "rejected"),
+    "a redirect": ([Status(302, "", {"Location": "/"})], "rejected"),
+}
+"""Faults before the first word: the steps, and the reason that is told."""
+
+AFTER: dict[str, tuple[list[Step], str]] = {
+    "a cut": ([Close()], "truncated"),
+    "an end without the end": ([], "truncated"),
+    "a reset": ([Reset()], "truncated"),
+    "a stall": ([Hang()], "timed_out"),
+    "an error chunk": ([ErrorChunk("boom")], "rejected"),
+    "garbage": ([Raw("data: nonsense\n\n"), Hang()], "garbled"),
+}
+"""Faults in the middle of the answer."""
+
+Lab = Callable[..., str]
+both_ways = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+
+
+def spoken(steps: list[Step]) -> Script:
+    """A word that has gone out when the steps come."""
+    return Script(Say("Ye"), Wait(0.1), *steps)
+
+
+@both_ways
+@pytest.mark.parametrize("fault", BEFORE)
+async def test_the_only_member_fails(fault: str, stream: bool, lab: Lab, tmp_path: Path) -> None:
+    """Before its first word: an HTTP error that tells the member's reason."""
+    steps, reason = BEFORE[fault]
+    async with OpenAIUpstream({"a": Script(*steps)}) as upstream, running(lab(upstream.url, "a", strategy="single"), tmp_path) as daemon:
+        status, body, ended = await daemon.ask(stream=stream)
+        error = json.loads(body)["error"]
+        assert (status, ended) == (504 if reason == "timed_out" else 502, True)
+        assert error["members"]["a"]["reason"] == reason
+        assert {"message", "type", "param", "code"} <= error.keys()
+        await daemon.at_rest()
+        await upstream.idle()
+
+
+@pytest.mark.parametrize("fault", AFTER)
+async def test_the_only_member_breaks_off_in_a_stream(fault: str, lab: Lab, tmp_path: Path) -> None:
+    """After its first word: the error stands in the stream, without a finish reason or terminator, and the body has no proper end."""
+    steps, reason = AFTER[fault]
+    async with OpenAIUpstream({"a": spoken(steps)}) as upstream, running(lab(upstream.url, "a", strategy="single"), tmp_path) as daemon:
+        status, body, ended = await daemon.ask(stream=True)
+        assert (status, ended) == (200, False)
+        assert '"content":"Ye"' in body
+        assert "[DONE]" not in body
+        assert '"finish_reason":"' not in body
+        assert json.loads(body.strip().splitlines()[-1][6:])["error"]["code"] == reason
+        await daemon.at_rest()
+        await upstream.idle()
+
+
+@pytest.mark.parametrize("fault", AFTER)
+async def test_the_only_member_breaks_off_in_a_whole_answer(fault: str, lab: Lab, tmp_path: Path) -> None:
+    """Nothing was delivered yet: an HTTP error."""
+    steps, reason = AFTER[fault]
+    async with OpenAIUpstream({"a": spoken(steps)}) as upstream, running(lab(upstream.url, "a", strategy="single"), tmp_path) as daemon:
+        status, body, _ = await daemon.ask()
+        assert status == (504 if reason == "timed_out" else 502)
+        assert json.loads(body)["error"]["members"]["a"]["reason"] == reason
+
+
+@both_ways
+@pytest.mark.parametrize("fault", [*BEFORE, *(f"after a word: {name}" for name in AFTER)])
+async def test_one_of_three_fails_in_a_vote(fault: str, stream: bool, lab: Lab, tmp_path: Path) -> None:
+    """The others decide; the trace tells who failed and why, and the answer says that it is degraded."""
+    late = fault.removeprefix("after a word: ")
+    steps, reason = BEFORE[fault] if fault in BEFORE else AFTER[late]
+    bad = Script(*steps) if fault in BEFORE else spoken(steps)
+    scripts = {"a": bad, "b": GOOD, "c": Script(Say("No."), Finish())}
+    async with OpenAIUpstream(scripts) as upstream, running(lab(upstream.url, "a", "b", "c"), tmp_path) as daemon:
+        status, body, ended = await daemon.ask(stream=stream, fusion={"trace": True})
+        trace = traced(body, stream=stream)
+        told = {member["member"]: (member["status"], member["error"]) for member in trace["members"]}
+        assert (status, ended) == (200, True)
+        assert told["a"][0] == ("timed_out" if reason == "timed_out" else "failed")
+        assert told["a"][1].startswith(f"{reason}: ")
+        assert told["b"][0] == "answered"
+        assert trace["degraded"] == ["members"]
+        assert "Yes." in body
+        await daemon.at_rest()
+
+
+@both_ways
+@pytest.mark.parametrize("fault", BEFORE)
+async def test_the_next_takes_over(fault: str, stream: bool, lab: Lab, tmp_path: Path) -> None:
+    """In `single`, before the first word."""
+    steps, _ = BEFORE[fault]
+    scripts = {"a": Script(*steps), "b": GOOD}
+    async with OpenAIUpstream(scripts) as upstream, running(lab(upstream.url, "a", "b", strategy="single"), tmp_path) as daemon:
+        status, body, ended = await daemon.ask(stream=stream, fusion={"trace": True})
+        assert (status, ended) == (200, True)
+        assert "Yes." in body
+        assert traced(body, stream=stream)["degraded"] == ["fallback", "members"]
+        await daemon.at_rest()
+
+
+@pytest.mark.parametrize("fault", AFTER)
+async def test_the_next_takes_over_at_any_time_in_a_whole_answer(fault: str, lab: Lab, tmp_path: Path) -> None:
+    """And nothing of the first one's words is in it."""
+    steps, _ = AFTER[fault]
+    scripts = {"a": spoken(steps), "b": Script(Say("No."), Finish())}
+    async with OpenAIUpstream(scripts) as upstream, running(lab(upstream.url, "a", "b", strategy="single"), tmp_path) as daemon:
+        status, body, _ = await daemon.ask()
+        assert (status, said(body, stream=False)) == (200, "No.")
+
+
+@both_ways
+async def test_one_byte_at_a_time(stream: bool, lab: Lab, tmp_path: Path) -> None:
+    """However it is cut up, it is the same answer."""
+    scripts = {"a": Script(Drip(), Say("Ja, schön."), Finish())}
+    async with OpenAIUpstream(scripts) as upstream, running(lab(upstream.url, "a", strategy="single"), tmp_path) as daemon:
+        status, body, ended = await daemon.ask(stream=stream)
+        assert (status, ended) == (200, True)
+        assert said(body, stream=stream) == "Ja, schön."
+
+
+@both_ways
+async def test_nobody_is_there(stream: bool, lab: Lab, tmp_path: Path) -> None:
+    """A refused connection, for all of a panel."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        async with running(lab(f"http://127.0.0.1:{taken.getsockname()[1]}/v1", "a", "b", "c"), tmp_path) as daemon:
+            status, body, _ = await daemon.ask(stream=stream)
+    assert status == 502
+    assert {name: failed["reason"] for name, failed in json.loads(body)["error"]["members"].items()} == dict.fromkeys("abc", "unreachable")
+
+
+async def test_all_of_a_panel_hang(lab: Lab, tmp_path: Path) -> None:
+    """504 with each one's reason."""
+    async with OpenAIUpstream({name: Script(Hang()) for name in "abc"}) as upstream, running(lab(upstream.url, *"abc"), tmp_path) as daemon:
+        status, body, _ = await daemon.ask()
+        assert status == 504
+        assert [failed["reason"] for failed in json.loads(body)["error"]["members"].values()] == ["timed_out"] * 3
+        await upstream.idle()
+
+
+def traced(body: str, *, stream: bool) -> Any:
+    """The trace of an answer."""
+    if not stream:
+        return json.loads(body)["fusion"]
+    chunks = [json.loads(line[6:]) for line in body.splitlines() if line.startswith("data: {")]
+    return next(chunk["fusion"] for chunk in chunks if "strategy" in chunk.get("fusion", {}))
+
+
+def said(body: str, *, stream: bool) -> str:
+    """The text of an answer."""
+    if not stream:
+        return str(json.loads(body)["choices"][0]["message"]["content"])
+    chunks = [json.loads(line[6:]) for line in body.splitlines() if line.startswith("data: {")]
+    return "".join(choice["delta"].get("content", "") for chunk in chunks for choice in chunk["choices"])
