@@ -45,7 +45,7 @@ class Served:
 
     @property
     def url(self) -> str:
-        """The first address on TCP that it said it listens on."""
+        """The address on TCP, where that is the first that it listens on: it is said first, when all are bound."""
         return next(found[1] for line in self.log if (found := _URL.search(line)))
 
     def client(self, socket: Path | None = None) -> aiohttp.ClientSession:

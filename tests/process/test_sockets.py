@@ -27,7 +27,7 @@ async def test_the_socket_is_for_this_user_alone_and_gone_in_the_end(tmp_path: P
     try:
         async with (
             OpenAIUpstream({"a": Script(Say("hello"), Finish())}) as upstream,
-            serving(*configured(tmp_path, lab(upstream.url, "a"), listen='"unix", "127.0.0.1:0"')) as daemon,
+            serving(*configured(tmp_path, lab(upstream.url, "a"), listen='"127.0.0.1:0", "unix"')) as daemon,
         ):
             assert (mode(path), mode(path.parent)) == (0o600, 0o700)
             async with daemon.client(path) as through_socket, daemon.client() as through_port:
