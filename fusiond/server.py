@@ -66,16 +66,18 @@ class Server:
         self._bodies = Bodies()
         self._loop = asyncio.get_running_loop()
         self._limits: set[asyncio.Timeout] = set()
-        self._closing = False
+        self._leaving = self._closing = False
 
     def app(self) -> web.Application:
         """The application, with the question endpoints; others are added to its router."""
         app = web.Application(middlewares=[self._rules], client_max_size=0)
         app.router.add_post("/v1/chat/completions", self._chat)
+        app.on_response_prepare.append(self._parting)
         return app
 
     async def drain(self, seconds: float) -> None:
         """Wait for the answers in flight; those that take longer end in an error."""
+        self._leaving = True
         if unfinished := self.admission.running + self.admission.waiting:
             log.info("finishing %d requests, for %g s at the most", unfinished, seconds)
         try:
@@ -85,6 +87,12 @@ class Server:
             self._closing = True
             for limit in self._limits:
                 limit.reschedule(self._loop.time())
+
+    async def _parting(self, _http: web.Request, response: web.StreamResponse) -> None:
+        """A daemon that leaves lets go of every connection with the next answer on it, or busy clients would keep it here."""
+        if self._leaving:
+            response.force_close()
+            response.headers[hdrs.CONNECTION] = "close"
 
     @web.middleware
     async def _rules(self, request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -35,6 +35,31 @@ async def test_what_is_in_flight_is_finished(tmp_path: Path, number: signal.Sign
         await upstream.gone()
 
 
+async def test_a_kept_connection_is_let_go_with_its_next_answer(tmp_path: Path) -> None:
+    """A busy client on an open connection is served once more, told to come on a new one, and keeps nobody here."""
+    gate = asyncio.Event()
+    async with (
+        OpenAIUpstream({"a": Script(Gate(gate), Say("hello"), Finish())}) as upstream,
+        serving(*configured(tmp_path, lab(upstream.url, "a"))) as daemon,
+        daemon.client() as client,
+        daemon.client() as other,
+    ):
+        async with other.get("/readyz") as response:
+            assert (response.status, response.headers.get("Connection")) == (200, None)
+        asked = asyncio.create_task(answer(client, "a"))
+        await upstream.asked()
+        daemon.signal(signal.SIGTERM)
+        await daemon.said("finishing 1 requests")
+        async with other.get("/readyz") as response:
+            assert (response.status, response.headers["Connection"]) == (503, "close")
+            assert (await response.json())["reason"] == "the daemon is shutting down"
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await other.get("/readyz")
+        gate.set()
+        assert await asked == "hello"
+        assert await daemon.ended() == 0
+
+
 async def test_who_waits_in_the_queue_is_served_too(tmp_path: Path) -> None:
     """A request that was let in before the signal is answered after it."""
     gate = asyncio.Event()
