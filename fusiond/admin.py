@@ -86,10 +86,11 @@ class Admin:
     def _unready(self) -> str | None:
         if self.draining:
             return "the daemon is shutting down"
-        able = [member for member in self._revision.catalog.members.values() if not member.unavailable and not member.paid]
-        if able:
+        silent = {name: said.error for name, said in self._revision.facts.items() if said.error}
+        members = self._revision.catalog.members.values()
+        if any(not (member.unavailable or member.paid or member.provider in silent) for member in members):
             return None
-        told = [f"{name}: {said.error}" for name, said in self._revision.facts.items() if said.error]
+        told = [f"{name}: {error}" for name, error in silent.items()]
         return "no member may answer" + (f" ({'; '.join(told)})" if told else "")
 
 

@@ -12,6 +12,7 @@ import os
 import signal
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -152,7 +153,7 @@ class Daemon:
     async def _look(self, revision: Revision) -> None:
         async with asyncio.TaskGroup() as group:
             looks = {name: group.create_task(_seen(name, provider)) for name, provider in revision.providers.items()}
-        facts: Mapping[str, ProviderFacts] = {name: look.result() for name, look in looks.items()}
+        facts = {name: _since(revision.facts.get(name), look.result()) for name, look in looks.items()}
         if revision.learn(facts):
             told = ", ".join(f"{name}: {said.error or f'{len(said.models)} models'}" for name, said in facts.items())
             log.info("providers: %s", told)
@@ -229,6 +230,11 @@ async def _seen(name: str, provider: Provider) -> ProviderFacts:
     except Exception as bug:  # whatever a provider serves, the daemon goes on
         log.exception("the look at the provider %s failed", name)
         return ProviderFacts(error=f"{type(bug).__name__}: {bug}")
+
+
+def _since(before: ProviderFacts | None, said: ProviderFacts) -> ProviderFacts:
+    """A provider that cannot be reached now still has the models that it had: who asks for one is told that, not that there is none."""
+    return replace(said, models=before.models) if before and said.error else said
 
 
 def unconfigured(environment: Mapping[str, str]) -> Config:

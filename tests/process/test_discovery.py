@@ -99,6 +99,17 @@ async def test_a_server_that_comes_late_is_found(tmp_path: Path, short_path: Pat
             assert await answer(client, "fusion") == "hello"
 
 
+async def test_a_server_that_goes_away_keeps_its_models(tmp_path: Path, short_path: Path) -> None:
+    """Not ready while it cannot be looked at; who asks for one of its models is not told that there is no such model."""
+    async with OllamaUpstream({"old:1b": HELLO}) as ollama, running(ollama, ollama_at(tmp_path, ollama.url), short_path / "s") as client:
+        ollama.pages["/api/tags"] = Script(Status(503, {"error": "busy"}))
+        await looked(ollama)
+        async with client.get("/readyz") as response:
+            assert response.status == 503
+            assert "busy" in (await response.json())["reason"]
+        assert await answer(client, "ollama/old:1b") == await answer(client, "fusion") == "hello"
+
+
 async def test_models_that_ollama_runs_in_its_cloud_are_remote(tmp_path: Path, short_path: Path) -> None:
     """Whatever they are called, they cost somebody money: refused by name (402), left out of the panel, never asked."""
     models = {"near:1b": Model(), "far:1b": Model(remote="https://ollama.com:443"), "gpt-oss:120b-cloud": Model()}
