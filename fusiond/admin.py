@@ -8,9 +8,8 @@ from typing import Any, TypeAlias
 from aiohttp import web
 
 from fusiond import __version__
-from fusiond.catalog import Catalog, Member
+from fusiond.catalog import Catalog, Member, look_up, served
 from fusiond.errors import UnknownModel
-from fusiond.plan import look_up, served
 from fusiond.revision import Revision
 from fusiond.server import Server
 from fusiond.wire.openai_models import ModelEntry, model, models

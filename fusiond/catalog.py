@@ -5,11 +5,15 @@ Values and pure functions: the configuration and what the providers told in, a `
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from typing import Any
 
 from fusiond.config.tree import FusionConfig, Place, Price, Seat
+from fusiond.errors import UnknownModel
+
+DEFAULT_FUSION = "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,3 +101,30 @@ class Catalog:
     members: Mapping[str, Member] = field(default_factory=dict)
     fusions: Mapping[str, Fusion] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
+
+
+def look_up(name: str, catalog: Catalog) -> Fusion | Member:
+    """What is served under a name: `fusion`, `fusion/NAME`, `auto`, `openrouter/fusion`, a member, or an alias of one of them."""
+    name = catalog.aliases.get(name, name)
+    if name in catalog.members:
+        return catalog.members[name]
+    if name == "openrouter/fusion" and DEFAULT_FUSION in catalog.fusions:
+        default = catalog.fusions[DEFAULT_FUSION]
+        return replace(default, config=replace(default.config, strategy="synthesize"))
+    wished = DEFAULT_FUSION if name in ("fusion", "auto") else name.removeprefix("fusion/")
+    if wished in catalog.fusions and (name != wished):
+        return catalog.fusions[wished]
+    raise UnknownModel(f"no model named '{name}'{nearest(name, served(catalog))}", param="model")
+
+
+def served(catalog: Catalog) -> list[str]:
+    """Every name that can be asked for, fusions first."""
+    fusions = [f"fusion/{name}" for name in catalog.fusions]
+    general = ["fusion", "auto", "openrouter/fusion"] if DEFAULT_FUSION in catalog.fusions else []
+    return [*general[:1], *fusions, *general[1:], *catalog.members, *catalog.aliases]
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """The name that was perhaps meant, as the end of an error."""
+    close = get_close_matches(name, list(names), n=1, cutoff=0.5)
+    return f" (did you mean '{close[0]}'?)" if close else ""

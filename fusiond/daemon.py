@@ -13,8 +13,9 @@ import signal
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from aiohttp import web
 
@@ -37,17 +38,15 @@ from fusiond.config import (
 from fusiond.config.address import Address, TcpAddress, parse_address
 from fusiond.gate import Gate
 from fusiond.members import Provider
-from fusiond.members.engines import Engines
-from fusiond.members.llamacpp import LlamaCpp
-from fusiond.members.ollama import Ollama
-from fusiond.members.openai import OpenAI
-from fusiond.members.openrouter import OpenRouter
 from fusiond.members.residency import Residency
 from fusiond.places import ollama_url
 from fusiond.reload import changes
 from fusiond.revision import Revision, Revisions
 from fusiond.server import Server
 from fusiond.sockets import CannotListen, Listener, bind
+
+if TYPE_CHECKING:
+    from fusiond.members.engines import Engines
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +68,7 @@ class Daemon:
         self._refused_files: Sequence[str] = ()
         self._background: set[asyncio.Task[None]] = set()
         self._residency = Residency(self._spawn)
-        self._engines = Engines(self._spawn)
+        self._engines: Engines | None = None
         self._listeners: dict[Address, tuple[Listener, web.SockSite]] = {}
         first = self._load()
         self._revisions = Revisions(self._built(1, first))
@@ -92,7 +91,7 @@ class Daemon:
             for listener, _ in self._listeners.values():
                 log.info("listening on %s", listener)
             async with asyncio.TaskGroup() as group:
-                work = [group.create_task(self._reloads()), group.create_task(self._looks())]
+                work = [group.create_task(work) for work in (self._reloads(), self._looks(), asyncio.to_thread(import_module, "fusiond.handler"))]
                 await stop.wait()
                 self._admin.draining = True
                 for task in work:
@@ -187,7 +186,8 @@ class Daemon:
             listener.close()
         for task in self._background:
             task.cancel()
-        await self._engines.aclose()
+        if self._engines is not None:
+            await self._engines.aclose()
         await self._revisions.current.close()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -211,14 +211,25 @@ class Daemon:
         return Revision(number, config, providers, gate_of(config, self._listen or config.server.listen), memory=memory())
 
     def _provider(self, name: str, provider: ProviderConfig, config: Config) -> Provider:
+        """The client of one provider; only those that the configuration has are loaded."""
         match provider:
             case OllamaConfig():
+                from fusiond.members.ollama import Ollama  # noqa: PLC0415
+
                 return Ollama(provider, self._residency)
             case OpenRouterConfig():
+                from fusiond.members.openrouter import OpenRouter  # noqa: PLC0415
+
                 return OpenRouter(provider)
             case OpenAIConfig():
+                from fusiond.members.openai import OpenAI  # noqa: PLC0415
+
                 return OpenAI(provider, self._residency)
             case LlamaCppConfig():
+                from fusiond.members.engines import Engines  # noqa: PLC0415
+                from fusiond.members.llamacpp import LlamaCpp  # noqa: PLC0415
+
+                self._engines = self._engines or Engines(self._spawn)
                 models = (member.model for member in config.members.values() if member.provider == name)
                 return LlamaCpp(provider, self._engines, self._residency, models)
         assert_never(provider)

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import Literal
 
 from fusiond.call import Call
-from fusiond.catalog import Catalog, Fusion, Member
+from fusiond.catalog import Catalog, Fusion, Member, look_up, nearest
 from fusiond.chat import ImagePart, Request
 from fusiond.config.tree import FusionConfig, Seat, StrategyName
 from fusiond.errors import BadRequest, ContextExceeded, OverBudget, Unavailable, UnknownModel
@@ -20,7 +19,6 @@ from fusiond.policy.belief import Model, Voter, skills
 
 SkipReason = Literal["budget", "context", "unavailable", "modality"]
 Because = Literal["actor", "no_key"]
-DEFAULT_FUSION = "default"
 BYTES_PER_TOKEN = 8
 """No tokenizer makes fewer tokens of ordinary text: below a prompt's bytes through this, a context is surely too small for it."""
 
@@ -91,32 +89,6 @@ def plan(request: Request, catalog: Catalog, now: float) -> Plan:
     return _planned(request, _overridden(target, request, catalog), catalog, now)
 
 
-def look_up(name: str, catalog: Catalog) -> Fusion | Member:
-    """What is served under a name: `fusion`, `fusion/NAME`, `auto`, `openrouter/fusion`, a member, or an alias of one of them."""
-    name = catalog.aliases.get(name, name)
-    if name in catalog.members:
-        return catalog.members[name]
-    if name == "openrouter/fusion" and DEFAULT_FUSION in catalog.fusions:
-        default = catalog.fusions[DEFAULT_FUSION]
-        return replace(default, config=replace(default.config, strategy="synthesize"))
-    wished = DEFAULT_FUSION if name in ("fusion", "auto") else name.removeprefix("fusion/")
-    if wished in catalog.fusions and (name != wished):
-        return catalog.fusions[wished]
-    raise UnknownModel(f"no model named '{name}'{_nearest(name, served(catalog))}", param="model")
-
-
-def served(catalog: Catalog) -> list[str]:
-    """Every name that can be asked for, fusions first."""
-    fusions = [f"fusion/{name}" for name in catalog.fusions]
-    general = ["fusion", "auto", "openrouter/fusion"] if DEFAULT_FUSION in catalog.fusions else []
-    return [*general[:1], *fusions, *general[1:], *catalog.members, *catalog.aliases]
-
-
-def _nearest(name: str, names: Iterable[str]) -> str:
-    close = get_close_matches(name, list(names), n=1, cutoff=0.5)
-    return f" (did you mean '{close[0]}'?)" if close else ""
-
-
 def _refuse_overrides(request: Request) -> None:
     for field in ("strategy", "panel", "judge", "writer"):
         if getattr(request.overrides, field) is not None:
@@ -132,7 +104,7 @@ def _overridden(fusion: Fusion, request: Request, catalog: Catalog) -> Fusion:
     ):
         for name in names:
             if name not in catalog.members:
-                raise UnknownModel(f"fusion.{field}: no member named '{name}'{_nearest(name, catalog.members)}", param=f"fusion.{field}")
+                raise UnknownModel(f"fusion.{field}: no member named '{name}'{nearest(name, catalog.members)}", param=f"fusion.{field}")
     config = fusion.config
     if wish.strategy:
         config = replace(config, strategy=wish.strategy)  # type: ignore[arg-type]  # decoding has checked the name

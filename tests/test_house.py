@@ -19,7 +19,7 @@ LAYERS = [
     {"wire", "members", "keys", "policy", "merge", "resolve"},
     {"plan", "fuse", "telemetry"},
     {"run", "revision"},
-    {"server", "admin", "reload", "systemd"},
+    {"server", "handler", "admin", "reload", "systemd"},
     {"daemon"},
     {"cli", "__main__"},
 ]
