@@ -50,7 +50,7 @@ async def test_without_configuration_the_largest_models_that_fit_are_the_panel(e
         assert panel_of(told) == ["ollama/large:4b", "ollama/medium:3b", "ollama/small:2b"]
         assert told["config"] == {"path": None, "error": None}
         assert "ollama/embed:1b" not in told["members"]
-        assert {chat.model for chat in ollama.chats} == {"large:4b", "medium:3b", "small:2b"}
+        assert {chat.model for chat in ollama.chats} <= {"large:4b", "medium:3b", "small:2b"}  # two of them may settle it
 
 
 async def test_without_configuration_the_loaded_models_are_the_panel(empty_home: Path) -> None:
