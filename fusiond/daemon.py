@@ -53,6 +53,8 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_SECONDS = 30.0
 """How often the providers are asked what models they have: a model that was pulled is there within a minute."""
 
+WARM_AFTER_SECONDS = 0.2
+
 LAST_SECONDS = 2.0
 """So long the connections have to take what they were told, once the time for finishing requests is over."""
 
@@ -91,7 +93,7 @@ class Daemon:
             for listener, _ in self._listeners.values():
                 log.info("listening on %s", listener)
             async with asyncio.TaskGroup() as group:
-                work = [group.create_task(work) for work in (self._reloads(), self._looks(), asyncio.to_thread(import_module, "fusiond.handler"))]
+                work = [group.create_task(work) for work in (self._reloads(), self._looks(), _warmed())]
                 await stop.wait()
                 self._admin.draining = True
                 for task in work:
@@ -233,6 +235,12 @@ class Daemon:
                 models = (member.model for member in config.members.values() if member.provider == name)
                 return LlamaCpp(provider, self._engines, self._residency, models)
         assert_never(provider)
+
+
+async def _warmed() -> None:
+    """Load what the first question would have to wait for, once those who only wanted to know that the daemon is there have been told."""
+    await asyncio.sleep(WARM_AFTER_SECONDS)
+    await asyncio.to_thread(import_module, "fusiond.handler")
 
 
 async def _seen(name: str, provider: Provider) -> ProviderFacts:
