@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import sys
 
 
 def main() -> int:
     """Run a command. Returns its exit code."""
     if sys.argv[1:2] == ["serve"]:
+        gc.disable()  # what is loaded stays: looking for garbage in it only takes time, until the daemon listens
+        os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # nobody is to look for plugins, or to read along as one
         from fusiond.cli.serve import main as serve  # noqa: PLC0415
 
         return serve(sys.argv[2:])

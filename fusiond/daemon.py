@@ -7,6 +7,7 @@ daemon leaves with 0.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -92,6 +93,8 @@ class Daemon:
             await self._listen_on(self._revisions.current.config)
             for listener, _ in self._listeners.values():
                 log.info("listening on %s", listener)
+            gc.freeze()
+            gc.enable()
             async with asyncio.TaskGroup() as group:
                 work = [group.create_task(work) for work in (self._reloads(), self._looks(), _warmed())]
                 await stop.wait()
