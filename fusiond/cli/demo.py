@@ -26,9 +26,9 @@ from fusiond.places import DEFAULT_ADDRESS, ollama_url
 
 READY_SECONDS, END_SECONDS = 120.0, 10.0
 MAX_TOKENS = 48
-SAMPLES, TEMPERATURE = 3, 0.8
+SAMPLES, TEMPERATURE = 3, 0.5
 QUESTIONS = (
-    "What is 2 + 3? Answer with the number only.",
+    "How many days are in a week? Answer with a number.",
     "Can penguins fly? Answer yes or no.",
     "What is the opposite of hot? Answer in one word.",
 )
