@@ -82,11 +82,11 @@ class Daemon:
         self._runner = web.AppRunner(app, handler_cancellation=True, auto_decompress=False, access_log=None, shutdown_timeout=LAST_SECONDS)
 
     async def serve(self) -> None:
-        """Serve until SIGTERM or SIGINT. Raises ConfigErrors for a bad configuration, and CannotListen where an address cannot be had."""
+        """Serve until SIGTERM or SIGINT; a second one does not wait for the answers in flight. Raises CannotListen where an address cannot be had."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(signum, stop.set)
+            loop.add_signal_handler(signum, lambda: self._server.cut() if stop.is_set() else stop.set())
         loop.add_signal_handler(signal.SIGHUP, self._poke.set)
         try:
             await self._runner.setup()

@@ -71,9 +71,13 @@ class Server:
             async with asyncio.timeout(seconds):
                 await self.admission.empty()
         except TimeoutError:
-            self._closing = True
-            for limit in self._limits:
-                limit.reschedule(self._loop.time())
+            self.cut()
+
+    def cut(self) -> None:
+        """End the answers in flight, and those that still wait, in an error."""
+        self._closing = True
+        for limit in self._limits:
+            limit.reschedule(self._loop.time())
 
     async def _parting(self, _http: web.Request, response: web.StreamResponse) -> None:
         """A daemon that leaves lets go of every connection with the next answer on it, or busy clients would keep it here."""

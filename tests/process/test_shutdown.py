@@ -138,3 +138,17 @@ async def test_an_idle_daemon_says_nothing_that_frightens(tmp_path: Path) -> Non
         daemon.signal(signal.SIGINT)
         assert await daemon.ended() == 0
     assert not [line for line in daemon.log if " INFO " not in line]
+
+
+async def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
+    """Whoever asks twice means it: the answer in flight ends in an error at once, and the exit code is still 0."""
+    async with OpenAIUpstream({"a": Script(Hang())}) as upstream:
+        async with serving(*configured(tmp_path, f"drain_seconds = 600\n{lab(upstream.url, 'a')}")) as daemon, daemon.client() as client:
+            asking = asyncio.create_task(client.post("/v1/chat/completions", json=question("a")))
+            await upstream.asked()
+            daemon.signal(signal.SIGINT)
+            await daemon.said("finishing 1 requests")
+            daemon.signal(signal.SIGINT)
+            async with await asking as response:
+                assert response.status == 503
+            assert await daemon.ended() == 0
