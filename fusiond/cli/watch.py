@@ -8,14 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich.columns import Columns
+from rich.console import Group
 from rich.live import Live
 from rich.panel import Panel
+from rich.table import Table
 from rich.text import Text
 
 from fusiond.cli.terminal import console, say
 
-WIDTH, LINES = 38, 9
+WIDTH, LINES = 34, 9
 
 
 @dataclass(slots=True)
@@ -55,11 +56,11 @@ def watch(chunks: Iterable[Mapping[str, Any]]) -> Watched:
         with Live(console=console, refresh_per_second=12, transient=True) as live:
             for chunk in chunks:
                 watched.hear(chunk)
-                live.update(Columns([_growing(watched, voice) for voice in watched.voices]))
+                live.update(_side_by_side([_growing(watched, voice) for voice in watched.voices]))
     watched.seconds = time.monotonic() - began
     members = watched.trace["members"] if watched.trace else ()
     if console.is_terminal:
-        console.print(Columns([_ended(member) for member in members]))
+        console.print(_side_by_side([_ended(member) for member in members]))
     for member in members:
         if member["status"] == "cancelled":
             say(f"  {voice_of(member)} was not needed any more")
@@ -109,14 +110,26 @@ def _votes(members: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     return dict(sorted(votes.items(), key=lambda vote: -len(vote[1])))
 
 
+def _side_by_side(panels: Sequence[Panel]) -> Group:
+    """As many in a row as have room; whoever has the same row has the same width."""
+    across = max(1, min(len(panels), console.width // WIDTH))
+    rows = [panels[start : start + across] for start in range(0, len(panels), across)]
+    grids = [Table.grid(expand=True) for _ in rows]
+    for grid, row in zip(grids, rows, strict=True):
+        for _ in range(across):
+            grid.add_column(ratio=1)
+        grid.add_row(*row)
+    return Group(*grids)
+
+
 def _growing(watched: Watched, voice: str) -> Panel:
     text = watched.voices[voice][-WIDTH * LINES :]
-    return Panel(Text(text), title=Text(voice), subtitle=watched.ended.get(voice, "..."), width=WIDTH, height=LINES)
+    return Panel(Text(text), title=Text(voice), subtitle=watched.ended.get(voice, "..."), height=LINES)
 
 
 def _ended(member: Mapping[str, Any]) -> Panel:
-    text = Text(member["text"] or member["error"] or "")
-    return Panel(text, title=Text(voice_of(member)), subtitle=Text(details(member), style="dim"), width=min(console.width, 2 * WIDTH))
+    said = Text(member["text"].strip() or member["error"] or "")
+    return Panel(Group(said, Text(details(member), style="dim")), title=Text(voice_of(member)))
 
 
 def _line(text: str) -> str:
