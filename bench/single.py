@@ -2,6 +2,9 @@
 
 Both servers stand all the time, and the same load goes to one and the other in turn. The ratio is that of the medians of requests a second; beside it
 that of requests a second of the server's own processor time, which a busy machine disturbs less.
+
+An upstream that writes as fast as it can fills the server's reads with many events, and these go on together. At a pace, as a model speaks, every event
+is a read of its own: then nobody is busy all the time, and only processor time compares.
 """
 
 from __future__ import annotations
@@ -61,10 +64,10 @@ class Comparison:
         return statistics.median(each.processor for each in self.fusiond) / statistics.median(each.processor for each in self.relay)
 
 
-def compare(*, pairs: int, requests: int, group: int = 1) -> list[Comparison]:
-    """Whole and streamed, so many pairs of runs each; `group`: events that the upstream writes at once."""
+def compare(*, pairs: int, requests: int, gap: float = 0.0) -> list[Comparison]:
+    """Streamed and whole, so many pairs of runs each; `gap`: seconds between the upstream's events."""
     with (
-        server("bench.upstream", "--group", str(group), core=LOAD_CORE) as (upstream, _),
+        server("bench.upstream", "--gap", str(gap), core=LOAD_CORE) as (upstream, _),
         server("bench.relay", f"http://127.0.0.1:{upstream}/v1", core=SERVER_CORE) as relay,
         daemon(CONFIGURATION.format(upstream=upstream)) as fusiond,
     ):

@@ -38,5 +38,10 @@ def reasoning(model: str) -> bool:
     return bool(_REASONER.search(_base(model))) and "instruct" not in model.lower() and "coder" not in model.lower()
 
 
+def cloud(model: str) -> bool:
+    """Whether Ollama has somebody else run a model of that name (`gpt-oss:120b-cloud`)."""
+    return model.endswith(("-cloud", ":cloud"))
+
+
 def _base(model: str) -> str:
     return model.lower().rsplit("/", 1)[-1]

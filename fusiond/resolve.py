@@ -69,6 +69,11 @@ def place_of(provider: ProviderConfig) -> Place:
             return provider.place or _place_of_host(urlsplit(provider.url).hostname or "")
 
 
+def _place_unseen(model: str, provider: ProviderConfig) -> Place:
+    """Of a model that its provider has not told of: Ollama's cloud models say by their names that they do not run here."""
+    return "remote" if isinstance(provider, OllamaConfig) and guess.cloud(model) else place_of(provider)
+
+
 def _place_of_host(host: str) -> Place:
     if host == "localhost" or host.endswith(".localhost"):
         return "local"
@@ -108,7 +113,7 @@ def _found(config: Config, discovered: Discovered, provider: str, model: str) ->
 def _member(name: str, entry: MemberConfig, config: Config, discovered: Discovered, *, discovered_at: bool = False) -> Member:
     provider = config.providers[entry.provider]
     said = discovered.get(entry.provider, ProviderFacts())
-    facts = said.models.get(entry.model) or ModelFacts(model=entry.model, place=place_of(provider))
+    facts = said.models.get(entry.model.removesuffix(":latest")) or ModelFacts(model=entry.model, place=_place_unseen(entry.model, provider))
     return Member(
         name=name,
         provider=entry.provider,

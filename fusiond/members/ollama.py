@@ -138,7 +138,7 @@ class Ollama:
             self._shown[known] = await client.show(name)
         shown = self._shown[known]
         capabilities, details, info = shown.capabilities or [], entry.details, shown.modelinfo or {}
-        cloud = name in elsewhere or name.endswith(("-cloud", ":cloud"))
+        cloud = name in elsewhere or guess.cloud(name)
         return ModelFacts(
             model=name.removesuffix(":latest"),
             place="remote" if cloud else place_of(self._config),

@@ -82,7 +82,7 @@ def parsed(line: bytes) -> dict[str, Any]:
 
 
 def question(call: Call, keep_alive: str) -> dict[str, Any]:
-    """The body for `/api/chat`. The member's own options stand over everything but the window, which is pinned."""
+    """The body for `/api/chat`. What the request says stands over the member's own options, and over both the window, which is pinned."""
     request = call.request
     asked: dict[str, Any] = {
         "model": call.member.model,
@@ -91,7 +91,7 @@ def question(call: Call, keep_alive: str) -> dict[str, Any]:
         "truncate": False,
         "shift": False,
         "keep_alive": keep_alive,
-        "options": {**_sampling(request), **call.member.options, **window(call.member)},
+        "options": {**call.member.options, **_sampling(request), **window(call.member)},
     }
     if (think := _think(call)) is not None:
         asked["think"] = think

@@ -189,7 +189,7 @@ class Chunks:
 
 
 def body(call: Call) -> dict[str, Any]:
-    """The question as OpenAI's protocol has it; the member's own options stand over everything."""
+    """The question as OpenAI's protocol has it; the member's own options are what stands where the request says nothing."""
     request = call.request
     sampling = {name: value for name in _SAMPLING if (value := getattr(request.sampling, name)) is not None}
     question: dict[str, Any] = {
@@ -204,7 +204,7 @@ def body(call: Call) -> dict[str, Any]:
         question["stop"] = list(request.sampling.stop)
     if request.format is not None:
         question["response_format"] = _format(request)
-    return {**question, **call.member.options}
+    return {**call.member.options, **question}
 
 
 def _message(message: Message) -> dict[str, Any]:

@@ -106,13 +106,13 @@ def test_the_form_of_the_answer() -> None:
 
 
 def test_options() -> None:
-    """The client's sampling by Ollama's names, the member's own options over it, and the window over both."""
+    """The client's sampling by Ollama's names, over the member's own options, and the window over both."""
     sampling = Sampling(
         temperature=0.5, top_p=0.9, top_k=3, min_p=0.1, max_tokens=7, stop=("a", "b"), seed=0, frequency_penalty=0, presence_penalty=1
     )
     options = body(asked(sampling=sampling), context=4096, options={"temperature": 0.2, "num_gpu": 1, "num_ctx": 9})["options"]
     assert options == {
-        "temperature": 0.2,
+        "temperature": 0.5,
         "top_p": 0.9,
         "top_k": 3,
         "min_p": 0.1,

@@ -387,7 +387,7 @@ async def test_a_list_that_is_none(provider: Ask, steps: list[Step], words: str 
 
 
 def test_the_question() -> None:
-    """Only what the client said, and the member's own options over it."""
+    """Only what the client said, and the member's own options where it said nothing."""
     assert body(call(model="m")) == {
         "model": "m",
         "messages": [{"role": "user", "content": "2+2?"}],
@@ -398,7 +398,7 @@ def test_the_question() -> None:
     told = body(call(asking.question(sampling=sampling), options={"temperature": 0.7, "cache_prompt": True}))
     rest = {name: value for name, value in told.items() if name not in ("model", "messages", "stream", "stream_options")}
     assert rest == {
-        "temperature": 0.7,
+        "temperature": 0,
         "top_p": 0.5,
         "top_k": 3,
         "max_tokens": 7,
