@@ -3,8 +3,8 @@
 Both servers stand all the time, and the same load goes to one and the other in turn. The ratio is that of the medians of requests a second; beside it
 that of requests a second of the server's own processor time, which a busy machine disturbs less.
 
-An upstream that writes as fast as it can fills the server's reads with many events, and these go on together. At a pace, as a model speaks, every event
-is a read of its own: then nobody is busy all the time, and only processor time compares.
+An upstream that writes as fast as it can fills the server's reads with many events, which go on together. At a pace, as a model speaks, every
+event is a read of its own: then nobody is busy all the time, and only processor time compares.
 """
 
 from __future__ import annotations
