@@ -130,7 +130,7 @@ def _planned(request: Request, fusion: Fusion, catalog: Catalog, now: float, nam
     if strategy == "vote" and key is None:
         strategy, because = ("select" if judge else "single"), "no_key"
     if strategy == "single" and named is None:
-        calls = _by_skill([call for call in calls if call.sample == 1], prefer_tools=because == "actor", ranked=because is not None)
+        calls = _in_order([call for call in calls if call.sample == 1], because)
     return Plan(
         request=request,
         fusion=None if named else fusion.name,
@@ -219,13 +219,20 @@ def _asked_alone(catalog: Catalog, name: str | None) -> Member | None:
     return None if member is None or member.unavailable or member.paid else member
 
 
-def _by_skill(calls: list[Call], *, prefer_tools: bool, ranked: bool) -> list[Call]:
-    """The order of takeover: the panel's own for `single`, the most skilled first where a panel was reduced to one; tool callers before all."""
-    if not ranked:
-        return calls
-    order = skills(Model(), [_voter(call) for call in calls])
-    of = {voter.name: skill for voter, skill in order.items()}
-    return sorted(calls, key=lambda call: (prefer_tools and not call.member.tools, -of[call.voice]))
+def _in_order(calls: list[Call], because: Because | None) -> list[Call]:
+    """The order of takeover: the panel's own for `single`; where one is to answer for all, the most skilled first, and for tools who can call them."""
+    match because:
+        case None:
+            return calls
+        case "no_key":
+            return _by_skill(calls)
+        case "actor":
+            return _by_skill([call for call in calls if call.member.tools]) + _by_skill([call for call in calls if not call.member.tools])
+
+
+def _by_skill(calls: list[Call]) -> list[Call]:
+    ranked = {voter.name: skill for voter, skill in skills(Model(), [_voter(call) for call in calls]).items()}
+    return sorted(calls, key=lambda call: -ranked[call.voice])
 
 
 def _voter(call: Call) -> Voter:

@@ -1,0 +1,239 @@
+"""The strategies: what they make of what members say, decided and delivered. Members are scripts, judges and writers too."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from fusiond.chat import Format
+from fusiond.errors import AllFailed, Garbled, SchemaFailed, TimedOut
+from fusiond.events import Failed, Finished, Text
+from fusiond.fuse.outcome import Decided
+from fusiond.plan import plan
+from tests.asking import question
+from tests.planning import PROSE, YES_NO, Stage, catalog, fused, outcome
+
+BOOM = Garbled("boom")
+LATE = TimedOut("late")
+ANALYSIS = {
+    "consensus": ["it is wet"],
+    "contradictions": [{"topic": "size", "stances": [{"model": "A", "stance": "large"}]}],
+    "partial_coverage": [{"models": ["A", "B"], "point": "salt"}],
+    "unique_insights": [{"model": "B", "insight": "blue"}],
+    "blind_spots": [],
+}
+
+
+def judged(stage: Stage) -> list[str]:
+    """What the judge and the writer were shown."""
+    return [call.request.messages[-1].text for call in stage.asked if call.role != "panel"]
+
+
+async def test_vote_agrees_and_dismisses_who_is_not_needed() -> None:
+    """Two of three peers that agree cannot be outvoted; the third is not waited for."""
+    stage = Stage({"a": ["Yes."], "b": ["yes, it is."], "c": [asyncio.Event()]})
+    decided, text, end = await fused(question(YES_NO), catalog("a", "b", "c"), stage)
+    assert (decided.decision, decided.agreement, decided.voice, text) == ("agreed", 1.0, "a", "Yes.")
+    assert isinstance(end, Finished)
+    assert "c" in stage.closed
+
+
+async def test_vote_is_won_by_a_majority_in_a_members_own_words() -> None:
+    """And by nothing that was not said; the abstainer's key is none."""
+    stage = Stage({"a": ["No."], "b": ["Yes, **of course**."], "c": ["I am not sure."], "d": ["Yes."]})
+    decided, text, _ = await fused(question(YES_NO), catalog("a", "b", "c", "d"), stage)
+    assert (decided.decision, text) == ("majority", "Yes, **of course**.")
+    assert decided.keys == {"a": "no", "b": "yes", "c": None, "d": "yes"}
+
+
+@pytest.mark.parametrize("late", ["a", "b"])
+async def test_a_tie_goes_by_panel_order_not_by_arrival(late: str) -> None:
+    """Whoever comes last."""
+    go = asyncio.Event()
+    scripts: dict[str, Any] = {"a": ["Yes."], "b": ["No."]}
+    scripts[late] = [go, *scripts[late]]
+    asyncio.get_running_loop().call_soon(go.set)
+    decided, text, _ = await fused(question(YES_NO), catalog("a", "b"), Stage(scripts))
+    assert (decided.voice, text) == ("a", "Yes.")
+
+
+async def test_two_samples_of_three_win() -> None:
+    """Against the first one."""
+    stage = Stage({"a": ["No."], "a#2": ["Yes."], "a#3": ["Yes."]})
+    decided, text, _ = await fused(question(YES_NO), catalog("a", samples=3), stage)
+    assert (decided.decision, decided.voice, text) == ("majority", "a#2", "Yes.")
+
+
+@pytest.mark.parametrize(("said", "key"), [("No. Seven has", "no"), ("Let me see. It is no", None)])
+async def test_an_answer_that_was_cut_off(said: str, key: str | None) -> None:
+    """Votes with what it said outright; one that was still on its way to its word does not. Who fails is left out."""
+    stage = Stage({"a": [BOOM], "b": [said, Finished(member="b", reason="length")]})
+    decided, text, _ = await fused(question(YES_NO), catalog("a", "b"), stage)
+    assert (text, decided.keys) == (said, {"b": key})
+
+
+async def test_without_any_key_the_most_skilled_is_delivered() -> None:
+    """And the decision says so."""
+    stage = Stage({"a": ["Who knows."], "b": ["Hard to say."]})
+    decided, text, _ = await fused(question(YES_NO), catalog("a", "b", facts={"b": {"size": 70.0}}), stage)
+    assert (decided.decision, decided.confidence, text) == ("no_key", None, "Hard to say.")
+
+
+async def test_json_is_unwrapped_and_never_broken() -> None:
+    """A fence is taken off; where no document is whole, none is delivered."""
+    asked = question(PROSE, format=Format(kind="json_object"))
+    stage = Stage({"a": ['```json\n{"x": 1}\n```'], "b": ['{"x": 1.0}'], "c": ['{"x": ']})
+    decided, text, _ = await fused(asked, catalog("a", "b", "c"), stage)
+    assert (decided.decision, json.loads(text)) == ("agreed", {"x": 1})
+    with pytest.raises(SchemaFailed, match="c: its answer is not a JSON document"):
+        await fused(asked, catalog("b", "c"), Stage({"b": [BOOM], "c": ['{"x": ']}))
+
+
+async def test_the_quorum_does_not_wait_longer_than_its_grace() -> None:
+    """And the answer says that somebody was left out."""
+    stage = Stage({"a": ["Yes."], "b": [asyncio.Event()], "c": [asyncio.Event()]})
+    decided, text, _ = await fused(question(YES_NO), catalog("a", "b", "c", quorum=1, grace_seconds=0.01), stage)
+    assert (text, decided.degraded) == ("Yes.", ("quorum",))
+
+
+async def test_nobody_answers() -> None:
+    """502 with everybody's reason; 504 where all were late."""
+    for errors, status in (((BOOM, LATE), 502), ((LATE, LATE), 504)):
+        stage = Stage({"a": [errors[0]], "b": [errors[1]]})
+        for strategy in ("vote", "single", "race"):
+            with pytest.raises(AllFailed) as failed:
+                await fused(question(YES_NO), catalog("a", "b", strategy=strategy), stage)
+            assert (failed.value.status, set(failed.value.failures)) == (status, {"a", "b"})
+
+
+async def test_race_takes_the_first_word_of_a_stream_and_the_first_end_of_a_whole_answer() -> None:
+    """The others are dismissed."""
+    hang = asyncio.Event()
+    scripts: dict[str, Any] = {"a": ["slow ", hang], "b": [asyncio.Event()], "c": [BOOM]}
+    served = catalog("a", "b", "c", strategy="race")
+    planned = plan(question(YES_NO, stream=True), served, asyncio.get_running_loop().time())
+    asyncio.get_running_loop().call_later(0.01, hang.set)
+    said = await outcome(planned, Stage(scripts))
+    assert [type(event) for event in said] == [Decided, Text, Finished]
+    quick = Stage({"a": ["half ", asyncio.Event()], "b": ["whole"], "c": [BOOM]})
+    decided, text, _ = await fused(question(YES_NO), served, quick)
+    assert (decided.voice, decided.decision, text) == ("b", "first", "whole")
+    assert "a" in quick.closed
+
+
+async def test_single_ends_in_the_failure_once_it_has_begun_to_stream() -> None:
+    """There is nothing to take back."""
+    stage = Stage({"a": ["half", BOOM], "b": ["whole"]})
+    served = catalog("a", "b", strategy="single")
+    _, text, end = await fused(question(stream=True), served, stage)
+    assert (text, isinstance(end, Failed)) == ("half", True)
+    decided, text, _ = await fused(question(), served, stage)
+    assert (text, decided.degraded) == ("whole", ("fallback",))
+
+
+def letter_of(text: str, words: str) -> str:
+    """The letter under which the judge saw those words."""
+    before = text[: text.index(f"\n{words}\n")]
+    return before.rsplit("<answer ", 1)[1].split()[0]
+
+
+class Judge(Stage):
+    """A stage whose judge `j` picks the candidate with certain words, wherever it stands. None: it always picks A."""
+
+    def __init__(self, scripts: dict[str, Any], words: str | None) -> None:
+        super().__init__(scripts)
+        self._words = words
+
+    async def listen(self, call: Any) -> Any:
+        """A judge's own answer, or the script's."""
+        if call.role == "judge":
+            self.asked.append(call)
+            shown = call.request.messages[-1].text
+            yield Text(member=call.voice, text=json.dumps({"winner": letter_of(shown, self._words) if self._words else "A"}))
+            yield Finished(member=call.voice, reason="stop")
+            return
+        async for event in super().listen(call):
+            yield event
+
+
+async def test_select_delivers_the_judges_pick_verbatim() -> None:
+    """It is asked twice, in both orders, with the candidates anonymous and fenced, and with a schema."""
+    stage = Judge({"a": ["wet"], "b": ["salty"], "c": ["blue"]}, "salty")
+    decided, text, _ = await fused(question(PROSE), catalog("a", "b", "c", strategy="select", judge="j"), stage)
+    assert (decided.decision, decided.voice, text, decided.degraded) == ("selected", "b", "salty", ())
+    first, second = judged(stage)
+    assert [letter_of(first, words) for words in ("wet", "salty", "blue")] == [
+        {"A": "C", "B": "B", "C": "A"}[letter_of(second, words)] for words in ("wet", "salty", "blue")
+    ]
+    assert all(call.request.format for call in stage.asked if call.role == "judge")
+
+
+async def test_a_judge_that_goes_by_place_decides_nothing() -> None:
+    """Two different picks are settled by skill."""
+    stage = Judge({"a": ["wet"], "b": ["salty"]}, None)
+    decided, text, _ = await fused(question(PROSE), catalog("a", "b", facts={"b": {"size": 70.0}}, strategy="select", judge="j"), stage)
+    assert (decided.voice, text) == ("b", "salty")
+
+
+@pytest.mark.parametrize("says", ["no JSON", '{"winner": "Z"}', '{"loser": "A"}', "[]", BOOM], ids=str)
+async def test_a_failed_judge_leaves_it_to_skill(says: Any) -> None:
+    """And the answer says so."""
+    stage = Stage({"a": ["wet"], "b": ["salty"], "j": [says]})
+    decided, text, _ = await fused(question(PROSE), catalog("a", "b", facts={"b": {"size": 70.0}}, strategy="select", judge="j"), stage)
+    assert (text, decided.degraded) == ("salty", ("judge_failed",))
+
+
+async def test_equal_texts_need_no_judge() -> None:
+    """Nor does a single one."""
+    stage = Stage({"a": ["wet"], "b": ["wet"]})
+    decided, text, _ = await fused(question(PROSE), catalog("a", "b", strategy="select", judge="j"), stage)
+    assert (decided.decision, text) == ("agreed", "wet")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_synthesis(stream: bool) -> None:
+    """The writer's own stream, after the analysis; the trace has the members' names for the judge's letters."""
+    stage = Stage({"a": ["wet"], "b": ["salty"], "j": [json.dumps(ANALYSIS)], "w": ["It is ", "wet."]})
+    decided, text, _ = await fused(question(PROSE, stream=stream), catalog("a", "b", strategy="synthesize", judge="j", writer="w"), stage)
+    assert (decided.decision, text) == ("synthesized", "It is wet.")
+    assert decided.analysis
+    assert {decided.analysis["unique_insights"][0]["model"], decided.analysis["contradictions"][0]["stances"][0]["model"]} == {"a", "b"}
+    analysis, brief = judged(stage)
+    assert "wet" in analysis
+    assert json.dumps(ANALYSIS) in brief
+    writer = next(call for call in stage.asked if call.role == "writer")
+    assert writer.request.format is None
+    assert writer.request.messages[:-1] == question(PROSE).messages
+
+
+@pytest.mark.parametrize(
+    ("scripts", "why"),
+    [({"j": ["no JSON"]}, "judge_failed"), ({"j": [BOOM]}, "judge_failed"), ({"j": [json.dumps(ANALYSIS)], "w": [BOOM]}, "fallback")],
+    ids=["no analysis", "no judge", "no writer"],
+)
+async def test_a_synthesis_that_cannot_be_is_the_most_skilled_draft(scripts: dict[str, Any], why: str) -> None:
+    """In its own words, and it says why."""
+    stage = Stage({"a": ["wet"], "b": ["salty"], **scripts})
+    served = catalog("a", "b", facts={"b": {"size": 70.0}}, strategy="synthesize", judge="j", writer="w")
+    decided, text, _ = await fused(question(PROSE, stream=True), served, stage)
+    assert (decided.decision, text, decided.degraded) == ("relayed", "salty", (why,))
+
+
+async def test_a_writer_that_breaks_off() -> None:
+    """After its first word the stream fails; for a whole answer there is still the draft."""
+    stage = Stage({"a": ["wet"], "b": ["salty"], "j": [json.dumps(ANALYSIS)], "w": ["It", BOOM]})
+    served = catalog("a", "b", strategy="synthesize", judge="j", writer="w")
+    _, text, end = await fused(question(PROSE, stream=True), served, stage)
+    assert (text, isinstance(end, Failed)) == ("It", True)
+    decided, text, _ = await fused(question(PROSE), served, stage)
+    assert (text, decided.degraded) == ("wet", ("fallback",))
+
+
+async def test_one_draft_needs_no_synthesis() -> None:
+    """It is delivered as it is; that others are missing is said."""
+    stage = Stage({"a": ["wet"], "b": [BOOM]})
+    decided, text, _ = await fused(question(PROSE), catalog("a", "b", strategy="synthesize", judge="j"), stage)
+    assert (decided.decision, text, decided.degraded) == ("relayed", "wet", ("members",))
