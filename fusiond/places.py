@@ -9,7 +9,6 @@ import tempfile
 from pathlib import Path
 
 DEFAULT_ADDRESS = "127.0.0.1:11435"
-OLLAMA_ADDRESS = "http://127.0.0.1:11434"
 
 
 def configuration_directory() -> Path:
@@ -51,16 +50,14 @@ def private_directory(path: Path) -> Path:
 
 
 def ollama_url(host: str) -> str:
-    """`OLLAMA_HOST` as Ollama takes it: with or without a scheme and a port, 0.0.0.0 standing for this machine."""
-    host = host.strip().rstrip("/")
-    if not host:
-        return OLLAMA_ADDRESS
-    url = host if "://" in host else f"http://{host}"
-    scheme, _, rest = url.partition("://")
-    name, colon, port = rest.rpartition(":")
-    if not colon or not port.isdigit():
-        name, port = rest, {"http": "11434", "https": "443"}.get(scheme, "11434")
-    return f"{scheme}://{'127.0.0.1' if name in ('0.0.0.0', '') else name}:{port}"  # noqa: S104  # not bound, but read
+    """`OLLAMA_HOST` as Ollama takes it: with or without a scheme (which brings its own port), a port and a path; 0.0.0.0 stands for this machine."""
+    scheme, _, rest = host.strip().rpartition("://")
+    place, slash, path = rest.rstrip("/").partition("/")
+    name, colon, port = place.rpartition(":")
+    if not colon or not port.isdigit() or (":" in name and not name.endswith("]")):  # the end of an IPv6 address is no port
+        name, port = place, {"http": "80", "https": "443"}.get(scheme, "11434")
+    name = "127.0.0.1" if name in ("0.0.0.0", "") else name.strip("[]")  # noqa: S104  # not bound, but read
+    return f"{scheme or 'http'}://{f'[{name}]' if ':' in name else name}:{port}{slash}{path}"
 
 
 def _of_service(variable: str) -> Path | None:
