@@ -220,7 +220,7 @@ def _asked_alone(catalog: Catalog, name: str | None) -> Member | None:
 
 
 def _in_order(calls: list[Call], because: Because | None) -> list[Call]:
-    """The order of takeover: the panel's own for `single`; where one is to answer for all, the most skilled first, and for tools who can call them."""
+    """The order of takeover: the panel's own for `single`; where one is to answer for all, the most skilled first, and for tools who can call any."""
     match because:
         case None:
             return calls

@@ -109,12 +109,9 @@ async def whole(response: aiohttp.ClientResponse, patience: Patience) -> bytes:
 
 async def pieces(response: aiohttp.ClientResponse, patience: Patience) -> AsyncGenerator[bytes, None]:
     """The body as it comes. Raises MemberError."""
-    while True:
-        with translated(begun=True):
-            data = await patience.wait(response.content.readany())
-        if not data:
-            return
-        yield data
+    with translated(begun=True):
+        while data := await patience.wait(response.content.readany()):
+            yield data
 
 
 async def at_end(response: aiohttp.ClientResponse) -> None:
