@@ -53,10 +53,7 @@ class Admission:
         try:
             yield
         finally:
-            self.running -= 1
-            self._admit()
-            if not self.running:
-                self._empty.set()
+            self._leave()
 
     async def empty(self) -> None:
         """Wait until no request runs or waits."""
@@ -75,8 +72,13 @@ class Admission:
             if place in self._waiting:
                 self._waiting.remove(place)
             elif not here and not place.cancelled():
-                self.running -= 1  # it was given its place and left in the same turn
-                self._admit()
+                self._leave()  # it was given its place, and is gone in the same turn
+
+    def _leave(self) -> None:
+        self.running -= 1
+        self._admit()
+        if not self.running:
+            self._empty.set()
 
     def _admit(self) -> None:
         while self._waiting and self.running < self._limit:
