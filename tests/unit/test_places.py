@@ -20,7 +20,7 @@ from fusiond.places import cache_directory, configuration_directory, default_soc
         ("box", "http://box:11434"),
         (" box:8080 ", "http://box:8080"),
         (":8080", "http://127.0.0.1:8080"),
-        ("0.0.0.0", "http://127.0.0.1:11434"),
+        ("0.0.0.0", "http://127.0.0.1:11434"),  # noqa: S104  # not bound, but read
         ("0.0.0.0:8080", "http://127.0.0.1:8080"),
         ("http://box:8080/", "http://box:8080"),
         ("http://box", "http://box:80"),
