@@ -11,7 +11,6 @@ import hmac
 import ipaddress
 from collections.abc import Collection
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from fusiond.errors import Forbidden, Unauthorized, UnsupportedMedia
 
@@ -62,13 +61,13 @@ class Gate:
 
     def trusts(self, knock: Knock) -> bool:
         """Whether the request's origin is the daemon's own or an allowed one."""
-        own = urlsplit(knock.origin or "")
-        return knock.origin in self.origins or (own.scheme in ("http", "https") and own.netloc.lower() == (knock.host or "").lower())
+        scheme, _, place = (knock.origin or "").lower().partition("://")
+        return knock.origin in self.origins or (scheme in ("http", "https") and place == (knock.host or "").lower())
 
     def _check_token(self, knock: Knock) -> None:
         if not self.tokens or knock.local or knock.path in OPEN_PATHS:
             return
-        given = (knock.token or "").encode()
+        given = (knock.token or "").encode(errors="surrogateescape")  # as the server decoded it: it may be no text
         if not any([hmac.compare_digest(given, token.encode()) for token in self.tokens]):  # noqa: C419  # a list: every token is compared
             raise Unauthorized("a token is needed: Authorization: Bearer TOKEN")
 
@@ -96,7 +95,6 @@ def _names_us(host: str, hosts: Collection[str]) -> bool:
 
 def hostname(host: str) -> str:
     """A Host header's name without its port, in small letters and without brackets or a final dot."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
     name, colon, port = host.rpartition(":")
-    return (name if colon and port.isdigit() else host).lower().removesuffix(".")
+    name = (name if colon and port.isdigit() else host).lower()
+    return name[1:-1] if name.startswith("[") and name.endswith("]") else name.removesuffix(".")
