@@ -119,15 +119,17 @@ def _locked(path: Path) -> IO[bytes]:
 
 def _clear(path: Path) -> None:
     """Remove a dead socket. Somebody else's live one, or a file that is no socket, is left alone."""
-    if not path.exists():
-        path.unlink(missing_ok=True)
+    if not os.path.lexists(path):
         return
     if not path.is_socket():
         raise CannotListen(f"cannot listen on unix:{path}: there is a file that is no socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
         try:
             probe.connect(str(path))
         except ConnectionRefusedError:
             path.unlink()
             return
+        except BlockingIOError:
+            pass  # its queue is full: it is busy, not dead
     raise CannotListen(f"another process already listens on unix:{path}")
