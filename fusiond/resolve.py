@@ -149,12 +149,13 @@ def _context(entry: MemberConfig, facts: ModelFacts, provider: ProviderConfig) -
 
 
 def _fusion(name: str, fusion: FusionConfig, members: dict[str, Member]) -> Fusion:
-    seats = [seat for entry in fusion.panel for seat in _spread(entry, members)]
+    written = {entry.member for entry in fusion.panel}
+    seats = [seat for entry in fusion.panel for seat in _spread(entry, members) if seat is entry or seat.member not in written]
     return Fusion(name=name, config=fusion, panel=tuple(seats), judge=fusion.judge, writer=fusion.writer or fusion.judge)
 
 
 def _spread(seat: Seat, members: dict[str, Member]) -> list[Seat]:
-    """`PROVIDER/*` stands for all of its models that can chat, in order of their names."""
+    """`PROVIDER/*` stands for all of its models that can chat, in order of their names; one that has a seat of its own as well keeps that alone."""
     provider, _, model = seat.member.partition("/")
     if model != "*":
         return [seat]
