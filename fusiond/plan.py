@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -105,6 +106,9 @@ def _overridden(fusion: Fusion, request: Request, catalog: Catalog) -> Fusion:
         for name in names:
             if name not in catalog.members:
                 raise UnknownModel(f"fusion.{field}: no member named '{name}'{nearest(name, catalog.members)}", param=f"fusion.{field}")
+    for name, count in Counter(wish.panel).items():
+        if count > 1:
+            raise BadRequest(f"fusion.panel names '{name}' more than once", param="fusion.panel")
     config = fusion.config
     if wish.strategy:
         config = replace(config, strategy=wish.strategy)  # type: ignore[arg-type]  # decoding has checked the name
