@@ -188,15 +188,14 @@ def test_ollamas_cloud_models_are_remote_before_they_are_seen() -> None:
 
 def test_a_star_stands_for_all_that_was_found() -> None:
     """In order of names, each with the seat's samples and temperature; none as long as nothing was found; no configured member."""
-    fusions = {"all": FusionConfig(panel=(Seat(member="mine"), Seat(member="ollama/*", samples=2, temperature=0.5)))}
+    fusions = {"all": FusionConfig(panel=(Seat(member="ollama/*", samples=2, temperature=0.5),))}
     wished = config(fusions, mine=entry("ollama", "c"))
     told = {"ollama": facts(model("b"), model("a"), model("embed", chat=False))}
     assert resolve(wished, told, GIB).fusions["all"].panel == (
-        Seat(member="mine"),
         Seat(member="ollama/a", samples=2, temperature=0.5),
         Seat(member="ollama/b", samples=2, temperature=0.5),
     )
-    assert panel(resolve(wished, {}, GIB), "all") == ["mine"]
+    assert panel(resolve(wished, {}, GIB), "all") == []
 
 
 def test_a_member_beside_its_star_has_one_seat() -> None:
