@@ -46,6 +46,8 @@ def private_directory(path: Path) -> Path:
         raise PermissionError(f"{path} is not a directory of this user")
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise PermissionError(f"others can write to {path} (chmod 700 {path})")
+    if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        path.chmod(0o700)
     return path
 
 

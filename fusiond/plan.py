@@ -130,7 +130,8 @@ def _planned(request: Request, fusion: Fusion, catalog: Catalog, now: float, nam
     calls = [call for seat in seats for call in _calls(request, able[seat.member], seat, deadline)]
     judge, writer = (_asked_alone(catalog, name) for name in (fusion.judge, fusion.writer))
     strategy, because = _as_the_request_is(request, fusion.config.strategy)
-    key = wanted(request, fusion.config.kind) if strategy == "vote" else None
+    kind = fusion.config.kind if request.format is None else None  # a document that was asked for is a document, whatever the fusion is for
+    key = wanted(request, kind) if strategy == "vote" else None
     if strategy == "vote" and key is None:
         strategy, because = ("select" if judge else "single"), "no_key"
     if strategy == "single" and named is None:

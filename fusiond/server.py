@@ -137,7 +137,7 @@ def _knock(http: web.Request) -> Knock:
         method=http.method,
         path=http.path,
         host=headers.get(hdrs.HOST),
-        target_host=urlsplit(http.raw_path).netloc or None if "://" in http.raw_path else None,
+        target_host=None if http.raw_path.startswith("/") else _target_host(http.raw_path),
         origin=headers.get(hdrs.ORIGIN),
         fetch_site=headers.get("Sec-Fetch-Site"),
         content_type=headers.get(hdrs.CONTENT_TYPE),
@@ -145,6 +145,14 @@ def _knock(http: web.Request) -> Knock:
         token=token,
         local=isinstance(name, str | bytes),
     )
+
+
+def _target_host(target: str) -> str | None:
+    """The host of a request line with a whole URL; one that cannot be read is nobody's."""
+    try:
+        return urlsplit(target).netloc or None
+    except ValueError:
+        return target
 
 
 def _preflight(http: web.Request) -> web.Response:

@@ -115,6 +115,17 @@ async def test_the_gate_stands_before_the_body(headers: dict[str, str], status: 
     await writer.wait_closed()
 
 
+async def test_a_strange_target(daemon: Running) -> None:
+    """A request line that is no address is answered, and not by a crash."""
+    host, port = daemon.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"GET //[x/v1?u=http:// HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    async with asyncio.timeout(5):
+        assert (await reader.readline()).split()[1] in (b"400", b"404")
+    writer.close()
+    await writer.wait_closed()
+
+
 async def test_what_is_not_there(daemon: Running) -> None:
     """Unknown addresses, methods and models, each in the envelope."""
     for method, path, status in [("GET", "/nowhere", 404), ("PUT", "/v1/models", 405), ("GET", "/v1/models/nobody", 404)]:

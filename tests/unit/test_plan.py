@@ -123,6 +123,13 @@ def test_json_is_never_written_anew() -> None:
     assert planned(catalog("a", "b", strategy="synthesize", judge="a"), PROSE, format=Format(kind="json_object")).strategy == "vote"
 
 
+def test_a_document_that_was_asked_for_is_a_document() -> None:
+    """Whatever kind the fusion is for."""
+    found = planned(catalog("a", "b", kind="number"), format=Format(kind="json_object"))
+    assert found.wanted
+    assert found.wanted.kind == "json"
+
+
 def test_samples() -> None:
     """Have voices and seeds of their own, and the seat's temperature."""
     served = catalog("a", samples=3)
