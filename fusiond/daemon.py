@@ -14,6 +14,7 @@ import signal
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
@@ -41,7 +42,6 @@ from fusiond.gate import Gate
 from fusiond.members import Provider
 from fusiond.members.residency import Residency
 from fusiond.places import ollama_url
-from fusiond.reload import changes
 from fusiond.revision import Revision, Revisions
 from fusiond.server import Server
 from fusiond.sockets import CannotListen, Listener, bind
@@ -54,7 +54,7 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_SECONDS = 30.0
 """How often the providers are asked what models they have: a model that was pulled is there within a minute."""
 
-WARM_AFTER_SECONDS = 0.2
+LOOK_AFTER_SECONDS, WARM_AFTER_SECONDS = 0.02, 0.2
 
 LAST_SECONDS = 2.0
 """So long the connections have to take what they were told, once the time for finishing requests is over."""
@@ -137,6 +137,9 @@ class Daemon:
         log.info("revision %d serves", new.number)
 
     async def _reloads(self) -> None:
+        from fusiond.reload import changes  # noqa: PLC0415  # once the daemon is there
+
+        await asyncio.sleep(LOOK_AFTER_SECONDS)
         async with aclosing(changes(self._watched, self._poke)) as occasions:
             async for _ in occasions:
                 await self.reload()
@@ -149,14 +152,15 @@ class Daemon:
         return [self._config_path] if self._config_path else list(candidates())
 
     async def _looks(self) -> None:
-        """Ask the providers what they have, now and for ever."""
+        """Ask the providers what they have, at once and for ever; whoever only wants to know that the daemon is there goes first."""
+        await asyncio.sleep(LOOK_AFTER_SECONDS)
         while True:
             await self._look(self._revisions.current)
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 
     async def _look(self, revision: Revision) -> None:
         async with asyncio.TaskGroup() as group:
-            looks = {name: group.create_task(_seen(name, provider)) for name, provider in revision.providers.items()}
+            looks = {name: group.create_task(_seen(name, revision.provider(name))) for name in revision.config.providers}
         facts = {name: _since(revision.facts.get(name), look.result()) for name, look in looks.items()}
         if revision.learn(facts):
             told = ", ".join(f"{name}: {said.error or f'{len(said.models)} models'}" for name, said in facts.items())
@@ -212,8 +216,11 @@ class Daemon:
         return load(path) if path else unconfigured(os.environ)
 
     def _built(self, number: int, config: Config) -> Revision:
-        providers = {name: self._provider(name, provider, config) for name, provider in config.providers.items()}
-        return Revision(number, config, providers, gate_of(config, self._listen or config.server.listen), memory=memory())
+        for provider in config.providers.values():
+            if isinstance(provider, OpenAIConfig | OpenRouterConfig) and provider.api_key is not None:
+                provider.api_key.read()  # one that may not be read is refused now, not with the first question
+        clients = {name: partial(self._provider, name, provider, config) for name, provider in config.providers.items()}
+        return Revision(number, config, clients, gate_of(config, self._listen or config.server.listen), memory=memory())
 
     def _provider(self, name: str, provider: ProviderConfig, config: Config) -> Provider:
         """The client of one provider; only those that the configuration has are loaded."""

@@ -6,29 +6,35 @@ A request leases the current revision and keeps it to its end. A revision that h
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeAlias
 
-from fusiond.call import Call
 from fusiond.catalog import Catalog, Discovered, Member
 from fusiond.config.tree import Config
-from fusiond.events import Event
 from fusiond.gate import Gate
 from fusiond.members import Provider, State
-from fusiond.members.listen import listen
 from fusiond.resolve import resolve
+
+if TYPE_CHECKING:
+    from fusiond.call import Call
+    from fusiond.events import Event
+
+Clients: TypeAlias = Mapping[str, Callable[[], Provider]]
+"""How the client of each provider is made."""
 
 FIRST_LOOK_SECONDS = 5.0
 """So long a request waits for the first look at the providers, whose models it may ask for."""
 
 
 class Revision:
-    """A configuration at work. `number` counts from 1; `facts` is what its providers last said."""
+    """A configuration at work. `number` counts from 1; `facts` is what its providers last said; `providers` are the clients made so far."""
 
-    def __init__(self, number: int, config: Config, providers: Mapping[str, Provider], gate: Gate, *, memory: int) -> None:
+    def __init__(self, number: int, config: Config, clients: Clients, gate: Gate, *, memory: int) -> None:
         self.number = number
         self.config = config
-        self.providers = providers
+        self.providers: dict[str, Provider] = {}
+        self._clients = clients
         self.gate = gate
         self.facts: Discovered = {}
         self.catalog: Catalog = resolve(config, {}, memory)
@@ -56,15 +62,23 @@ class Revision:
         except TimeoutError:
             self._looked.set()
 
+    def provider(self, name: str) -> Provider:
+        """The client of a provider, made when it is first needed."""
+        if name not in self.providers:
+            self.providers[name] = self._clients[name]()
+        return self.providers[name]
+
     def listen(self, call: Call) -> AsyncGenerator[Event, None]:
         """One member's answer."""
-        return listen(self.providers[call.member.provider], call)
+        from fusiond.members.listen import listen  # noqa: PLC0415  # with the first question, not with the daemon
+
+        return listen(self.provider(call.member.provider), call)
 
     def state(self, member: Member) -> State | str:
         """How a member is, for people."""
         if member.unavailable or member.paid:
             return "unavailable"
-        return self.providers[member.provider].state(member)
+        return self.provider(member.provider).state(member)
 
     async def close(self) -> None:
         """Close every connection."""

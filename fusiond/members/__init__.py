@@ -7,14 +7,13 @@ A provider's `stream` yields `Text`, `Thinking`, `ToolCall` and `Usage`, ends wi
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from fusiond.call import Call
-from fusiond.catalog import Member, ProviderFacts
-from fusiond.events import Event
-from fusiond.members.patience import Patience
-
-__all__ = ["Call", "Patience", "Provider", "State"]
+if TYPE_CHECKING:  # who calls or is called loads these, with the first question
+    from fusiond.call import Call
+    from fusiond.catalog import Member, ProviderFacts
+    from fusiond.events import Event
+    from fusiond.members.patience import Patience
 
 State = Literal["ready", "cold", "loading"]
 """Of a member's model: in memory, not in memory, on its way."""

@@ -12,11 +12,12 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from pathlib import Path
 
+from fusiond.call import Call
 from fusiond.catalog import Member, ModelFacts, ProviderFacts
 from fusiond.config.tree import LlamaCppConfig
 from fusiond.errors import Truncated, Unreachable, Unwilling
 from fusiond.events import Event
-from fusiond.members import Call, State
+from fusiond.members import State
 from fusiond.members.engines import Endpoint, Engines, Setup
 from fusiond.members.http import Link
 from fusiond.members.openai import body, chat

@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from fusiond.daemon import Daemon
+from fusiond.members.ollama import Ollama
 from fusiond.members.openai import OpenAI
 
 
@@ -44,9 +45,8 @@ class Running:
     def leased(self) -> int:
         """Connections to upstreams that are in use."""
         providers = self.daemon._revisions.current.providers.values()
-        return sum(
-            len(session.connector._acquired) for p in providers if isinstance(p, OpenAI) and (session := p._link._session) and session.connector
-        )
+        sessions = [provider._link._session for provider in providers if isinstance(provider, Ollama | OpenAI)]
+        return sum(len(session.connector._acquired) for session in sessions if session and session.connector)
 
 
 Start = Callable[[str], Awaitable[Running]]

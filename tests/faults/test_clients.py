@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from tests.faults.conftest import question, running
@@ -31,6 +32,37 @@ async def test_a_client_that_leaves_ends_every_upstream_call(strategy: str, scri
         asking.cancel()
         async with asyncio.timeout(1):
             await upstream.idle()
+        await daemon.at_rest()
+
+
+async def test_a_client_that_leaves_in_the_middle_of_its_stream(lab: Lab, tmp_path: Path) -> None:
+    """It has read the first words, and its member is writing more: the call ends within a second."""
+    patient = lab("{url}", "a", strategy="single").replace("_seconds = 0.5", "_seconds = 60")
+    async with OpenAIUpstream({"a": LONG}) as upstream, running(patient.replace("{url}", upstream.url), tmp_path) as daemon:
+        async with daemon.client.post(daemon.url + "/v1/chat/completions", json=question(stream=True)) as response:
+            await response.content.readuntil(b'"content":"One"')
+            assert upstream.streams.now == 1
+            response.close()
+            async with asyncio.timeout(1):
+                await upstream.left()
+        await daemon.at_rest()
+
+
+async def test_a_client_that_leaves_in_the_middle_of_its_question(lab: Lab, tmp_path: Path) -> None:
+    """Nobody is asked, and the memory of its body is free again."""
+    async with OpenAIUpstream({"a": LONG}) as upstream, running(lab(upstream.url, "a", strategy="single"), tmp_path) as daemon:
+        held = daemon.daemon._server.bodies
+        host, port = daemon.url.removeprefix("http://").split(":")
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 100000\r\n\r\n{{".encode())
+        async with asyncio.timeout(5):
+            while held._held != 100_000:  # noqa: ASYNC110  # nobody tells
+                await asyncio.sleep(0)
+            writer.close()
+            await writer.wait_closed()
+            while held._held:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        assert upstream.chats == []
         await daemon.at_rest()
 
 
@@ -61,6 +93,8 @@ async def test_a_silent_stream_is_kept_alive(lab: Lab, tmp_path: Path) -> None:
                 while not (event := await response.content.readuntil(b"\n\n")).startswith(b"data: "):
                     assert event == b": keep-alive\n\n"
                 assert json.loads(event[6:])["error"]["message"]
+                with pytest.raises(aiohttp.ClientPayloadError):
+                    await response.content.read()
 
 
 async def test_thinking_waits_for_the_first_content(lab: Lab, tmp_path: Path) -> None:

@@ -153,6 +153,19 @@ async def test_the_next_takes_over_at_any_time_in_a_whole_answer(fault: str, lab
         assert (status, said(body, stream=False)) == (200, "No.")
 
 
+@pytest.mark.parametrize("fault", AFTER)
+async def test_nobody_takes_over_what_was_begun(fault: str, lab: Lab, tmp_path: Path) -> None:
+    """Once a stream has said something, another member's words are no continuation of it."""
+    steps, reason = AFTER[fault]
+    scripts = {"a": spoken(steps), "b": Script(Say("No."), Finish())}
+    async with OpenAIUpstream(scripts) as upstream, running(lab(upstream.url, "a", "b", strategy="single"), tmp_path) as daemon:
+        status, body, ended = await daemon.ask(stream=True)
+        assert (status, ended, "[DONE]" in body) == (200, False, False)
+        assert json.loads(body.strip().splitlines()[-1][6:])["error"]["code"] == reason
+        assert [chat.model for chat in upstream.chats] == ["a"]
+        await daemon.at_rest()
+
+
 @both_ways
 async def test_one_byte_at_a_time(stream: bool, lab: Lab, tmp_path: Path) -> None:
     """However it is cut up, it is the same answer."""

@@ -12,8 +12,9 @@ from fusiond.call import Call
 from fusiond.catalog import Member, ProviderFacts
 from fusiond.errors import Empty, MemberError, Rejected, TimedOut, Truncated, Unreachable
 from fusiond.events import Event, Failed, Finished, FinishReason, Text, Thinking, ToolCall, Usage
-from fusiond.members import Patience, State
+from fusiond.members import State
 from fusiond.members.listen import listen
+from fusiond.members.patience import Patience
 from tests.asking import call, collected, failure
 
 Step = Event | MemberError | Callable[[Patience], object]
