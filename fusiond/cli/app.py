@@ -69,7 +69,7 @@ def check(config: ConfigFile = None, as_json: Json = False) -> None:
 
 @app.command()
 def ask(
-    prompt: Annotated[str, typer.Argument(help="The question; - reads it from standard input.")],
+    prompt: Annotated[str, typer.Argument(help="The question; without one, or with -, it is read from standard input.")] = "-",
     model: Annotated[str, typer.Option("-m", "--model", help="What to ask: a fusion, a member, an alias.")] = "fusion",
     compare: Annotated[bool, typer.Option("--compare", help="Show all members side by side.")] = False,
     url: Url = None,
@@ -112,4 +112,6 @@ def demo(
     """Take a minute's tour on real models, with no set-up."""
     from fusiond.cli.demo import demo as run  # noqa: PLC0415
 
+    if engine not in ("auto", "builtin", "ollama"):
+        raise typer.BadParameter("auto, builtin or ollama", param_hint="--engine")
     run(engine)

@@ -32,6 +32,8 @@ def ask(client: Client, prompt: str, *, model: str, compare: bool, as_json: bool
 def _prompt(prompt: str) -> str:
     if prompt != "-":
         return prompt
+    if sys.stdin.isatty():
+        raise Trouble("there is no question: fusiond ask 'QUESTION'")
     text = sys.stdin.read()
     if not text.strip():
         raise Trouble("there is no question on standard input")

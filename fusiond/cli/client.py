@@ -14,7 +14,7 @@ from fusiond.places import DEFAULT_ADDRESS, default_socket
 if TYPE_CHECKING:
     import httpx
 
-CONNECT_SECONDS = 5.0
+CONNECT_SECONDS, DOCUMENT_SECONDS = 5.0, 30.0
 
 
 class Trouble(Exception):
@@ -29,16 +29,21 @@ class Client:
 
         self.address = url or os.environ.get("FUSIOND_URL") or _usual()
         path = self.address.removeprefix("unix:") if self.address.startswith("unix:") else None
-        if path is None and not self.address.startswith(("http://", "https://")):
+        if path == "" or (path is None and not self.address.startswith(("http://", "https://"))):
             raise Trouble(f"'{self.address}' is no address of a daemon: it must begin with http://, https:// or unix:")
         token = os.environ.get("FUSIOND_TOKEN")
-        self._http = httpx.Client(
-            base_url="http://localhost" if path else self.address.rstrip("/"),
-            transport=httpx.HTTPTransport(uds=path) if path else None,
-            headers={"Authorization": f"Bearer {token}"} if token else {},
-            timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
-            trust_env=False,
-        )
+        try:
+            self._http = httpx.Client(
+                base_url="http://localhost" if path is not None else self.address.rstrip("/"),
+                transport=httpx.HTTPTransport(uds=path) if path is not None else None,
+                headers={"Authorization": f"Bearer {token}"} if token else {},
+                timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
+                trust_env=False,
+            )
+        except httpx.InvalidURL as error:
+            raise Trouble(f"'{self.address}' is no address of a daemon: {error}") from None
+        except UnicodeEncodeError:
+            raise Trouble("$FUSIOND_TOKEN holds characters that no token has") from None
 
     def get(self, path: str) -> dict[str, Any]:
         """A document of the daemon's. Raises Trouble."""
@@ -66,7 +71,7 @@ class Client:
 
     def _document(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         with self._reached():
-            response = self._http.request(method, path, json=body)
+            response = self._http.request(method, path, json=body, timeout=None if path.startswith("/v1/chat") else DOCUMENT_SECONDS)
         if response.status_code >= 400 and response.status_code != 422:
             raise Trouble(_refusal(response))
         try:

@@ -49,7 +49,7 @@ def demo(engine: str) -> None:
             _wait_until_ready(client, process, Path(folder))
             for question in QUESTIONS:
                 _asked(client, question)
-    say("\nNothing left this machine. To use it: fusiond serve, then point an editor at")
+    say("\nTo use it: fusiond serve, then point an editor at")
     say(f"  base URL http://{DEFAULT_ADDRESS}/v1, any API key, model fusion")
 
 
@@ -71,8 +71,6 @@ def _asked(client: Client, question: str) -> None:
 
 def _found(engine: str) -> tuple[Mapping[str, Any], Mapping[str, Any], str]:
     """Providers and members for the configuration, and a word on them."""
-    if engine not in ("auto", "builtin", "ollama"):
-        raise Trouble("--engine is auto, builtin or ollama")
     if engine != "builtin" and (models := _ollama_models()):
         url = _ollama_url()
         return (

@@ -81,8 +81,10 @@ async def test_compare(daemon: Served) -> None:
         (("ask", "-m", "broken", "hi"), "the answer broke off: "),
         (("ask", "-"), "no question on standard input"),
         (("status", "--url", "ftp://x"), "no address of a daemon"),
+        (("status", "--url", "http://[::1"), "no address of a daemon"),
+        (("status", "--url", "unix:"), "no address of a daemon"),
     ],
-    ids=["an unknown model", "an answer that breaks off", "no question", "a strange address"],
+    ids=["an unknown model", "an answer that breaks off", "no question", "a strange address", "a broken address", "no path"],
 )
 async def test_failures_are_a_line(arguments: tuple[str, ...], words: str, daemon: Served) -> None:
     """Exit 1, and one line on standard error."""
@@ -121,7 +123,8 @@ async def test_nobody_there() -> None:
         (("--version",), 0),
         (("--help",), 0),
         (("nope",), 2),
-        (("ask",), 2),
+        (("ask",), 1),
+        (("demo", "--engine", "nope"), 2),
         (("ask", "--nope"), 2),
         (("serve", "--nope"), 2),
         (("check", "--config", "/no"), 78),
