@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fusiond.errors import AllFailed, ContextExceeded, ContextTooSmall, FusiondError, MemberError
-from fusiond.events import Event, Finished, FinishReason, Text
+from fusiond.events import Event, Finished, Text, Transcript
 from fusiond.merge import Gathering
 from fusiond.plan import Plan
 from fusiond.report import Decision, Degraded
@@ -33,10 +33,12 @@ Outcome = Event | Decided
 Strategy = Callable[[Plan, Gathering], AsyncGenerator[Outcome, None]]
 
 
-def verbatim(voice: str, text: str, reason: FinishReason) -> Iterator[Event]:
-    """A member's own text as the answer."""
-    yield Text(member=voice, text=text)
-    yield Finished(member=voice, reason=reason)
+def verbatim(voice: str, answer: Transcript, text: str | None = None) -> Iterator[Event]:
+    """A member's complete answer as the answer. `text`: what of its own text is delivered; None: all of it."""
+    if not isinstance(answer.end, Finished):
+        raise TypeError(f"not a complete answer: {answer.end}")
+    yield Text(member=voice, text=answer.text if text is None else text)
+    yield Finished(member=voice, reason=answer.end.reason)
 
 
 def nobody(failures: Mapping[str, MemberError]) -> FusiondError:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from string import ascii_uppercase
+from typing import Any, Literal
 
-from fusiond.chat import Message, Request, TextPart
+from fusiond.chat import Format, Message, Request, Sampling, TextPart
 from fusiond.events import Transcript
+from fusiond.keys.document import unwrapped
 
 
 def fence(request: Request) -> str:
@@ -43,10 +47,32 @@ def candidates(request: Request, named: Mapping[str, str], answers: Mapping[str,
 def conversation(request: Request) -> str:
     """The conversation as text, for a judge who only reads it."""
     word = fence(request)
-    turns = "\n".join(f"[{message.role}] {message.text}" for message in request.messages if message.text)
+    turns = "\n".join(f"[{turn.role}] {turn.text}" for turn in request.messages if turn.text)
     return f"<conversation {word}>\n{turns}\n</conversation {word}>"
 
 
-def said(role: str, text: str) -> Message:
+def message(role: Literal["system", "user"], text: str) -> Message:
     """A message of one text part."""
-    return Message(role="system" if role == "system" else "user", parts=(TextPart(text=text),))
+    return Message(role=role, parts=(TextPart(text=text),))
+
+
+def judging(request: Request, system: str, text: str, schema: Mapping[str, object], *, max_tokens: int) -> Request:
+    """What a judge is asked: cold, and in the form of the schema."""
+    return replace(
+        request,
+        messages=(message("system", system), message("user", text)),
+        sampling=Sampling(temperature=0.0, max_tokens=max_tokens),
+        tools=(),
+        tool_choice=None,
+        parallel_tool_calls=None,
+        format=Format(kind="json_schema", schema=schema, name="judgement", strict=True),
+    )
+
+
+def judgement(answer: Transcript) -> dict[str, Any] | None:
+    """The JSON object that a judge replied with; None where there is none."""
+    try:
+        reply = json.loads(unwrapped(answer.text)) if answer.complete else None
+    except (ValueError, RecursionError):
+        return None
+    return reply if isinstance(reply, dict) else None

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from fusiond.errors import MemberError
 from fusiond.events import Event, Failed, Finished, Text, ToolCall
 from fusiond.fuse.outcome import Decided, Outcome, nobody
-from fusiond.merge import Gathering, Hearing
+from fusiond.merge import Gathering
 from fusiond.plan import Plan
 
 
@@ -30,10 +30,5 @@ async def race(plan: Plan, members: Gathering) -> AsyncGenerator[Outcome, None]:
     yield Decided(voice=event.member, decision="first")
     for earlier in held[event.member]:
         yield earlier
-    async for later in _rest(hearing):
+    while (later := await hearing.next()) is not None:
         yield later
-
-
-async def _rest(hearing: Hearing) -> AsyncGenerator[Event, None]:
-    while (event := await hearing.next()) is not None:
-        yield event

@@ -6,20 +6,19 @@ first word, the most skilled member's own draft is the answer, and the answer sa
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
 
 from fusiond.call import Call
+from fusiond.catalog import Member
 from fusiond.chat import Request
 from fusiond.errors import MemberError
 from fusiond.events import Transcript
 from fusiond.fuse.drafts import Drafts
-from fusiond.fuse.outcome import Decided, Outcome
-from fusiond.fuse.prompts import candidates, conversation, fence, lettered, said, shuffled
-from fusiond.fuse.select import delivered, judging
+from fusiond.fuse.outcome import Decided, Outcome, verbatim
+from fusiond.fuse.prompts import candidates, conversation, fence, judgement, judging, lettered, message, shuffled
 from fusiond.fuse.single import relayed
 from fusiond.keys.document import unwrapped
 from fusiond.merge import Gathering
@@ -108,12 +107,13 @@ async def synthesize(plan: Plan, members: Gathering) -> AsyncGenerator[Outcome, 
             yield event
         return
     named = lettered(shuffled(plan.request, list(drafts.answers)))
-    analysis = await _analysed(plan, members, drafts.answers, named)
-    if analysis is None or plan.writer is None:
-        for event in _own_words(drafts, "judge_failed"):
+    writer = plan.writer
+    analysis = await _analysed(plan, plan.judge or writer, members, drafts.answers, named) if writer else None
+    if writer is None or analysis is None:
+        for event in _own_words(drafts, "judge_failed" if writer else "fallback"):
             yield event
         return
-    call = _writing(plan, analysis, drafts.answers, named)
+    call = _writing(plan, writer, analysis, drafts.answers, named)
     decided = Decided(voice=call.voice, decision="synthesized", analysis=analysis.told, degraded=drafts.degraded)
     try:
         async with aclosing(relayed(members, call, decided, whole=not plan.request.stream)) as stream:
@@ -130,14 +130,11 @@ def _own_words(drafts: Drafts, why: Degraded | None, analysis: _Analysis | None 
     degraded = (*drafts.degraded, why) if why else drafts.degraded
     return [
         Decided(voice=voice, decision="relayed", analysis=analysis.told if analysis else None, degraded=degraded),
-        *delivered(drafts.answers, voice),
+        *verbatim(voice, drafts.answers[voice]),
     ]
 
 
-async def _analysed(plan: Plan, members: Gathering, answers: Mapping[str, Transcript], named: Mapping[str, str]) -> _Analysis | None:
-    judge = plan.judge or plan.writer
-    if judge is None:
-        return None
+async def _analysed(plan: Plan, judge: Member, members: Gathering, answers: Mapping[str, Transcript], named: Mapping[str, str]) -> _Analysis | None:
     text = f"{conversation(plan.request)}\n\n{candidates(plan.request, named, answers)}\n\nCompare the answers. The mark is {fence(plan.request)}."
     request = judging(plan.request, _ANALYST, text, _SCHEMA, max_tokens=_ANALYSIS_TOKENS)
     call = Call(voice=f"{judge.name} (judge)", member=judge, role="judge", request=request, deadline=plan.deadline)
@@ -146,15 +143,14 @@ async def _analysed(plan: Plan, members: Gathering, answers: Mapping[str, Transc
 
 
 def _read(answer: Transcript, named: Mapping[str, str]) -> _Analysis | None:
-    if not answer.complete:
+    analysis = judgement(answer)
+    if analysis is None or any(not isinstance(analysis.get(key), list) for key in _KEYS):
         return None
     try:
-        analysis = json.loads(unwrapped(answer.text))
-    except ValueError:
+        told = _named({key: analysis[key] for key in _KEYS}, named)
+    except RecursionError:
         return None
-    if not isinstance(analysis, dict) or any(not isinstance(analysis.get(key), list) for key in _KEYS):
-        return None
-    return _Analysis(text=unwrapped(answer.text), told=_named({key: analysis[key] for key in _KEYS}, named))
+    return _Analysis(text=unwrapped(answer.text), told=told)
 
 
 def _named(value: Any, named: Mapping[str, str]) -> Any:
@@ -163,7 +159,8 @@ def _named(value: Any, named: Mapping[str, str]) -> Any:
         case {"model": str(letter), **rest}:
             return {"model": named.get(letter, letter), **{key: _named(inner, named) for key, inner in rest.items()}}
         case {"models": list(letters), **rest}:
-            return {"models": [named.get(letter, letter) if isinstance(letter, str) else letter for letter in letters], **rest}
+            models = [named.get(letter, letter) if isinstance(letter, str) else letter for letter in letters]
+            return {"models": models, **{key: _named(inner, named) for key, inner in rest.items()}}
         case dict():
             return {key: _named(inner, named) for key, inner in value.items()}
         case list():
@@ -171,22 +168,13 @@ def _named(value: Any, named: Mapping[str, str]) -> Any:
     return value
 
 
-def _writing(plan: Plan, analysis: _Analysis, answers: Mapping[str, Transcript], named: Mapping[str, str]) -> Call:
-    if plan.writer is None:
-        raise TypeError("no writer to ask")
-    return Call(
-        voice=f"{plan.writer.name} (writer)",
-        member=plan.writer,
-        role="writer",
-        request=_briefed(
-            plan.request,
-            f"{_WRITER}\n\n<analysis {fence(plan.request)}>\n{analysis.text}\n</analysis {fence(plan.request)}>\n\n"
-            f"{candidates(plan.request, named, answers)}",
-        ),
-        deadline=plan.deadline,
-    )
+def _writing(plan: Plan, writer: Member, analysis: _Analysis, answers: Mapping[str, Transcript], named: Mapping[str, str]) -> Call:
+    mark = fence(plan.request)
+    brief = f"{_WRITER}\n\n<analysis {mark}>\n{analysis.text}\n</analysis {mark}>\n\n{candidates(plan.request, named, answers)}"
+    request = _briefed(plan.request, brief)
+    return Call(voice=f"{writer.name} (writer)", member=writer, role="writer", request=request, deadline=plan.deadline)
 
 
 def _briefed(request: Request, brief: str) -> Request:
     """The client's conversation as it is, and the material after it, so that its beginning stays the same for the member's cache."""
-    return replace(request, messages=(*request.messages, said("user", brief)))
+    return replace(request, messages=(*request.messages, message("user", brief)))

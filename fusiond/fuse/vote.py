@@ -43,7 +43,8 @@ async def vote(plan: Plan, members: Gathering) -> AsyncGenerator[Outcome, None]:
             yield step
     decided = _decide(plan, drafts, wanted, joined(wanted, {voice: keys[voice] for voice in drafts.answers}))
     yield decided
-    for event in _delivered(drafts.answers[decided.voice], decided, wanted):
+    answer = drafts.answers[decided.voice]
+    for event in verbatim(decided.voice, answer, unwrapped(answer.text) if wanted.kind == "json" else None):
         yield event
 
 
@@ -93,10 +94,3 @@ def _without_a_key(drafts: Drafts, wanted: Wanted, keys: Keys) -> Decided:
     if wanted.kind == "json":
         raise SchemaFailed(dict.fromkeys(drafts.answers, "its answer is not a JSON document") | {v: e.message for v, e in drafts.failures.items()})
     return Decided(voice=drafts.most_skilled(), decision="no_key", keys=keys, degraded=drafts.degraded)
-
-
-def _delivered(answer: Transcript, decided: Decided, wanted: Wanted) -> list[Outcome]:
-    if not isinstance(answer.end, Finished):
-        raise TypeError(f"not a complete answer: {answer.end}")
-    text = unwrapped(answer.text) if wanted.kind == "json" else answer.text
-    return list(verbatim(decided.voice, text, answer.end.reason))
