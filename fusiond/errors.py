@@ -16,7 +16,7 @@
     |- AllFailed                     502/504 all_members_failed      the members': carries every one's reason
     |- SchemaFailed                  502     schema                  nobody's answer is a document of the form that was asked for
     '- MemberError                   502     (its `reason`)          one member's, a value inside `Failed`
-       |- Unreachable, Rejected, TimedOut, Garbled, Truncated, Empty, ContextTooSmall, Unwilling
+       |- Unreachable, Rejected, TimedOut, Garbled, Truncated, Empty, Misshapen, ContextTooSmall, Unwilling
 
 An error carries its HTTP status and code; each wire family renders its own envelope from them, and nothing else decides.
 """
@@ -196,6 +196,12 @@ class Empty(MemberError):
     """The stream ended well, and said nothing."""
 
     reason = "empty"
+
+
+class Misshapen(MemberError):
+    """The answer is not in the form that was asked for."""
+
+    reason = "schema"
 
 
 class ContextTooSmall(MemberError):

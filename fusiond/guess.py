@@ -13,7 +13,7 @@ DEFAULT_SIZE = 8.0
 
 _FAMILY = re.compile(r"[a-z]+")
 _MIXTURE = re.compile(r"(?<![a-z0-9])(\d+)x(\d+(?:\.\d+)?)b(?![a-z0-9])")
-_SIZE = re.compile(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])")
+_SIZE = re.compile(r"(?<![a-z0-9.])(?:(\d+(?:\.\d+)?)b|(\d{2,})m)(?![a-z0-9])")  # "1m" is a context's length
 _REASONER = re.compile(r"(?<![a-z0-9])(?:r1|qwq|o[134]|qwen3|gpt-oss|magistral|think(?:ing)?|reason(?:ing|er)?)(?![a-z])|deepseek-r\d|gpt-5")
 
 
@@ -29,7 +29,8 @@ def size(model: str) -> float | None:
     if mixture := _MIXTURE.search(name):
         return float(mixture.group(1)) * float(mixture.group(2))
     if found := _SIZE.search(name):
-        return float(found.group(1)) / (1000 if found.group(2) == "m" else 1)
+        billions, millions = found.groups()
+        return float(billions) if billions else float(millions) / 1000
     return None
 
 

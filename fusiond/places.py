@@ -58,7 +58,7 @@ def ollama_url(host: str) -> str:
     name, colon, port = place.rpartition(":")
     if not colon or not port.isdigit() or (":" in name and not name.endswith("]")):  # the end of an IPv6 address is no port
         name, port = place, {"http": "80", "https": "443"}.get(scheme, "11434")
-    name = "127.0.0.1" if name in ("0.0.0.0", "") else name.strip("[]")  # noqa: S104  # not bound, but read
+    name = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(name.strip("[]"), name.strip("[]"))  # noqa: S104  # not bound, but read
     return f"{scheme or 'http'}://{f'[{name}]' if ':' in name else name}:{port}{slash}{path}"
 
 

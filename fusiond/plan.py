@@ -20,7 +20,7 @@ from fusiond.policy.belief import Model, Voter, skills
 
 SkipReason = Literal["budget", "context", "unavailable", "modality"]
 Because = Literal["actor", "no_key"]
-BYTES_PER_TOKEN = 8
+MOST_BYTES_PER_TOKEN = 8
 """No tokenizer makes fewer tokens of ordinary text: below a prompt's bytes through this, a context is surely too small for it."""
 
 _UNPAID = "costs money, and there is no [budget]"
@@ -60,14 +60,6 @@ class Plan:
     quorum: int | None
     grace: float
     deadline: float
-
-    def skill(self, voice: str) -> float:
-        """Log-odds of that voice being right on a question of middling difficulty."""
-        return next(skill for voter, skill in skills(Model(), self.voters).items() if voter.name == voice)
-
-    def call(self, voice: str) -> Call:
-        """The call that speaks with that voice."""
-        return next(call for call in self.calls if call.voice == voice)
 
     def most_skilled(self, voices: Iterable[str]) -> str:
         """The voice most likely to be right; equals go by panel order."""
@@ -154,10 +146,10 @@ def _planned(request: Request, fusion: Fusion, catalog: Catalog, now: float, nam
 
 
 def _as_the_request_is(request: Request, strategy: StrategyName) -> tuple[StrategyName, Because | None]:
-    """What the request makes of the fusion's strategy: tools need one actor, and JSON is never written anew."""
+    """What the request makes of the fusion's strategy: tools need one actor, and JSON is voted on."""
     if strategy not in ("single", "race") and (request.tools or any(message.role == "tool" for message in request.messages)):
         return "single", "actor"
-    if strategy == "synthesize" and request.format is not None:
+    if strategy in ("select", "synthesize") and request.format is not None:
         return "vote", None
     return strategy, None
 
@@ -187,7 +179,7 @@ def _unfit(request: Request, member: Member) -> Skipped | None:
 
 def least_tokens(request: Request) -> int:
     """Tokens that the request's text surely has in any tokenizer."""
-    return sum(len(message.text.encode(errors="surrogatepass")) for message in request.messages) // BYTES_PER_TOKEN
+    return sum(len(message.text.encode(errors="surrogatepass")) for message in request.messages) // MOST_BYTES_PER_TOKEN
 
 
 def _nobody(fusion: Fusion, skipped: Sequence[Skipped], named: Member | None) -> Exception:

@@ -91,9 +91,9 @@ def _unix(address: UnixAddress, path: Path) -> Listener:
     if address.path is None or not path.parent.exists():
         private_directory(path.parent)
     lock = _locked(path)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         _clear(path)
-        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         mask = os.umask(0o177)
         try:
             listening.bind(str(path))
@@ -102,6 +102,7 @@ def _unix(address: UnixAddress, path: Path) -> Listener:
         listening.listen(BACKLOG)
         listening.setblocking(False)
     except OSError:
+        listening.close()
         lock.close()
         raise
     return Listener(address=address, socket=listening, path=path, _lock=lock, _inode=path.stat().st_ino)

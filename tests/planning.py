@@ -65,6 +65,11 @@ def catalog(*members: str, facts: Mapping[str, Mapping[str, Any]] | None = None,
     return Catalog(members=made, fusions={"default": default})
 
 
+def call_of(plan: Plan, voice: str) -> Call:
+    """The plan's call that speaks with that voice."""
+    return next(call for call in plan.calls if call.voice == voice)
+
+
 async def outcome(planned: Plan, stage: Stage) -> list[Outcome]:
     """Everything that the plan's strategy says."""
     async with gathering(stage.listen) as members:

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fusiond.errors import AllFailed, ContextExceeded, ContextTooSmall, FusiondError, MemberError
+from fusiond.errors import AllFailed, ContextExceeded, ContextTooSmall, FusiondError, MemberError, Misshapen, SchemaFailed
 from fusiond.events import Event, Finished, Text, Transcript
 from fusiond.merge import Gathering
 from fusiond.plan import Plan
@@ -45,4 +45,6 @@ def nobody(failures: Mapping[str, MemberError]) -> FusiondError:
     """The error for a request that no member answered: the client's fault where its request is too long for every one."""
     if failures and all(isinstance(error, ContextTooSmall) for error in failures.values()):
         return ContextExceeded("; ".join(f"{voice}: {error.message}" for voice, error in failures.items()), param="messages")
+    if any(isinstance(error, Misshapen) for error in failures.values()):
+        return SchemaFailed({voice: error.message for voice, error in failures.items()})
     return AllFailed(failures)

@@ -210,3 +210,27 @@ def said(body: str, *, stream: bool) -> str:
         return str(json.loads(body)["choices"][0]["message"]["content"])
     chunks = [json.loads(line[6:]) for line in body.splitlines() if line.startswith("data: {")]
     return "".join(choice["delta"].get("content", "") for chunk in chunks for choice in chunk["choices"])
+
+
+JSON = {"type": "json_object"}
+
+
+@pytest.mark.parametrize("strategy", ["single", "race", "vote", "select"])
+async def test_a_broken_document_is_never_a_success(strategy: str, lab: Lab, tmp_path: Path) -> None:
+    """502 `schema` with each one's reason for a whole answer; in a stream that has begun the error stands in it."""
+    broken = Script(Say('{"x": '), Finish())
+    text = lab("{url}", "a", "b", strategy=strategy).replace("panel =", 'judge = "a"\npanel =')
+    async with OpenAIUpstream({"a": broken, "b": broken}) as upstream, running(text.replace("{url}", upstream.url), tmp_path) as daemon:
+        status, body, _ = await daemon.ask(response_format=JSON)
+        assert (status, json.loads(body)["error"]["code"]) == (502, "schema")
+        status, body, _ = await daemon.ask(response_format=JSON, stream=True)
+        assert "[DONE]" not in body
+        assert '"schema"' in body
+
+
+async def test_a_whole_document_of_the_next_member_is_delivered(lab: Lab, tmp_path: Path) -> None:
+    """The one that broke its document has failed like any other; a tool call in a document's place is no broken one."""
+    scripts = {"a": Script(Say('{"x": '), Finish()), "b": Script(Say('{"x": 1}'), Finish())}
+    async with OpenAIUpstream(scripts) as upstream, running(lab(upstream.url, "a", "b", strategy="single"), tmp_path) as daemon:
+        status, body, _ = await daemon.ask(response_format=JSON)
+        assert (status, said(body, stream=False)) == (200, '{"x": 1}')

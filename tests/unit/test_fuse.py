@@ -237,3 +237,77 @@ async def test_one_draft_needs_no_synthesis() -> None:
     stage = Stage({"a": ["wet"], "b": [BOOM]})
     decided, text, _ = await fused(question(PROSE), catalog("a", "b", strategy="synthesize", judge="j"), stage)
     assert (decided.decision, text, decided.degraded) == ("relayed", "wet", ("members",))
+
+
+async def test_a_judge_that_is_a_member_must_win_its_own_answer_twice() -> None:
+    """Named once, by place, it does not count; the other pick does."""
+    stage = Judge({"a": ["wet"], "b": ["salty"]}, None)
+    served = catalog("a", "b", facts={"b": {"size": 70.0}}, strategy="select", judge="b")
+    decided, text, _ = await fused(question(PROSE), served, stage)
+    assert (decided.voice, text, decided.degraded) == ("a", "wet", ())
+    convinced = Judge({"a": ["wet"], "b": ["salty"]}, "salty")
+    assert (await fused(question(PROSE), served, convinced))[1] == "salty"
+
+
+async def test_short_texts_are_joined_once_all_are_in() -> None:
+    """One that says the same in more words votes with the others, who would have lost without it."""
+    stage = Stage({"a": ["Rome"], "b": ["Milan"], "c": ["Rome, Italy"]})
+    asked = question("What is the capital of Italy? Answer with its name only.")
+    decided, text, _ = await fused(asked, catalog("a", "b", "c"), stage)
+    assert (decided.decision, text) == ("majority", "Rome")
+    assert decided.agreement == pytest.approx(2 / 3)
+
+
+class InTurn(Stage):
+    """A stage whose gates open when certain voices have ended."""
+
+    def __init__(self, scripts: dict[str, Any], gates: dict[asyncio.Event, set[str]]) -> None:
+        super().__init__(scripts)
+        self._gates = gates
+
+    async def listen(self, call: Any) -> Any:
+        """The script, and what opens at its end."""
+        async for event in super().listen(call):
+            yield event
+        for gate, voices in self._gates.items():
+            if voices <= self.closed:
+                gate.set()
+
+
+async def test_short_texts_that_may_still_be_joined_settle_nothing() -> None:
+    """Two against one would settle the vote of four, but the last may join the one in other words: it is waited for."""
+    first, last = asyncio.Event(), asyncio.Event()
+    scripts = {"a": [first, "Rome"], "b": [first, "Rome"], "c": ["Milan"], "d": [last, "Milan, Italy"]}
+    stage = InTurn(scripts, {first: {"c"}, last: {"a", "b", "c"}})
+    asked = question("What is the capital of Italy? Answer with its name only.")
+    decided, text, _ = await fused(asked, catalog("a", "b", "c", "d"), stage)
+    assert (set(decided.keys), text) == ({"a", "b", "c", "d"}, "Rome")
+
+
+@pytest.mark.parametrize(
+    "reply", ['{"winner":' * 5000, "[" * 5000, '{"consensus": [' + "[" * 700 + "]" * 700 + "]}"], ids=["objects", "lists", "parsed"]
+)
+@pytest.mark.parametrize("strategy", ["select", "synthesize"])
+async def test_a_judge_whose_reply_is_nested_too_deep_has_failed(strategy: Any, reply: str) -> None:
+    """It is no crash."""
+    analysis = (
+        '{"consensus": [' + "[" * 700 + "]" * 700 + '], "contradictions": [], "partial_coverage": [], "unique_insights": [], "blind_spots": []}'
+    )
+    stage = Stage({"a": ["wet"], "b": ["salty"], "j": [analysis if reply.startswith('{"consensus') else reply]})
+    decided, text, _ = await fused(question(PROSE), catalog("a", "b", strategy=strategy, judge="j"), stage)
+    assert (text, decided.degraded) == ("wet", ("judge_failed",))
+
+
+async def test_nobody_analyses_for_a_writer_who_is_not_there() -> None:
+    """The draft is delivered, and the judge is not paid for nothing."""
+    stage = Stage({"a": ["wet"], "b": ["salty"], "j": [BOOM]})
+    served = catalog("a", "b", facts={"w": {"unavailable": "gone"}}, strategy="synthesize", judge="j", writer="w")
+    decided, text, _ = await fused(question(PROSE), served, stage)
+    assert (text, decided.degraded, judged(stage)) == ("wet", ("fallback",), [])
+
+
+async def test_a_vote_that_became_a_selection_says_so() -> None:
+    """Also where the judge was not needed."""
+    stage = Stage({"a": ["wet"], "b": ["wet"]})
+    decided, _, _ = await fused(question(PROSE), catalog("a", "b", judge="j"), stage)
+    assert decided.decision == "no_key"

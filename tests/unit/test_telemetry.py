@@ -17,7 +17,7 @@ from fusiond.plan import Plan, plan
 from fusiond.report import MemberReport, Report, Role, Totals
 from fusiond.telemetry import log_request, reported
 from tests.asking import call, question
-from tests.planning import PROSE, YES_NO, catalog
+from tests.planning import PROSE, YES_NO, call_of, catalog
 
 NOW = 1000.0
 FINISHED = Finished(member="a", reason="stop")
@@ -72,7 +72,7 @@ def member(report: Report, name: str) -> MemberReport:
 def test_the_status_of_a_member(events: list[Event], keys: dict[str, str | None], status: str, error: str | None) -> None:
     """From how its stream ended, and whether it said something that counts; with the key, the text and the reason."""
     made = planned("a")
-    found = member(told(made, part(made.call("a"), *events), decided=Decided(voice="a", decision=None, keys=keys)), "a")
+    found = member(told(made, part(call_of(made, "a"), *events), decided=Decided(voice="a", decision=None, keys=keys)), "a")
     assert (found.status, found.error, found.key) == (status, error, keys.get("a"))
     assert found.text == fold(events).text
 
@@ -80,7 +80,7 @@ def test_the_status_of_a_member(events: list[Event], keys: dict[str, str | None]
 def test_who_was_left_out_is_told_behind_those_who_were_asked() -> None:
     """With the reason as a word and as a sentence; it was asked nothing and cost nothing."""
     made = planned("paid", "a", facts={"paid": {"place": "remote"}})
-    report = told(made, part(made.call("a"), FINISHED))
+    report = told(made, part(call_of(made, "a"), FINISHED))
     assert [one.member for one in report.members] == ["a", "paid"]
     left_out = member(report, "paid")
     assert (left_out.status, left_out.error, left_out.place, left_out.total_ms) == ("skipped", f"budget: {UNPAID}", "remote", None)
@@ -90,7 +90,7 @@ def test_who_was_left_out_is_told_behind_those_who_were_asked() -> None:
 def test_times_count_from_when_a_member_was_asked() -> None:
     """In milliseconds; who has not ended is timed until now, and who has said nothing has no first token."""
     made = planned("a", "b")
-    report = told(made, part(made.call("a"), first=NOW + 0.25), part(made.call("b"), ended=None), now=NOW + 3)
+    report = told(made, part(call_of(made, "a"), first=NOW + 0.25), part(call_of(made, "b"), ended=None), now=NOW + 3)
     assert [(one.first_token_ms, one.total_ms) for one in report.members] == [(250.0, 2000.0), (None, 3000.0)]
 
 
@@ -112,7 +112,7 @@ def test_what_was_decided_is_told_as_it_is() -> None:
     """Strategy, decision, confidence, agreement and analysis."""
     made = planned("a")
     decided = Decided(voice="a", decision="majority", confidence=0.9, agreement=0.75, analysis={"consensus": []})
-    report = told(made, part(made.call("a"), FINISHED), decided=decided)
+    report = told(made, part(call_of(made, "a"), FINISHED), decided=decided)
     assert (report.strategy, report.decision, report.confidence, report.agreement, report.analysis) == (
         "vote",
         "majority",
@@ -140,7 +140,7 @@ def test_what_makes_an_answer_less(facts: dict[str, Any], error: Unreachable | T
     """Members that failed or were left out, money, and the request's own deadline, but not a member's."""
     made = planned("a", "b", "c", facts={"c": facts})
     end = FINISHED if error is None else Failed(member="b", error=error)
-    parts = part(made.call("a"), FINISHED), part(made.call("b"), end)
+    parts = part(call_of(made, "a"), FINISHED), part(call_of(made, "b"), end)
     assert told(made, *parts, now=made.deadline if late else NOW + 3).degraded == degraded
 
 
@@ -149,19 +149,23 @@ def test_a_strategys_own_reasons_come_first_and_once() -> None:
     made = planned("a")
     judge = part(alone("j", "judge"), Failed(member="j", error=Unreachable("gone")))
     decided = Decided(voice="a", decision="selected", degraded=("judge_failed", "judge_failed"))
-    assert told(made, part(made.call("a"), FINISHED), judge, decided=decided).degraded == ("judge_failed",)
+    assert told(made, part(call_of(made, "a"), FINISHED), judge, decided=decided).degraded == ("judge_failed",)
 
 
 def test_members_that_were_not_needed_make_an_answer_no_less() -> None:
     """They were cancelled because the outcome stood."""
     made = planned("a", "b")
-    assert told(made, part(made.call("a"), FINISHED), part(made.call("b"))).degraded == ()
+    assert told(made, part(call_of(made, "a"), FINISHED), part(call_of(made, "b"))).degraded == ()
 
 
 def test_usage_is_that_of_the_member_which_delivered_and_the_sums_are_of_all() -> None:
     """The client's context bar stays true, whatever the others used; the money is all that was spent."""
     made = planned("a", "b", "c")
-    parts = part(made.call("a"), used(10, 5, "0.01"), FINISHED), part(made.call("b"), used(20, 7, "0.002"), FINISHED), part(made.call("c"))
+    parts = (
+        part(call_of(made, "a"), used(10, 5, "0.01"), FINISHED),
+        part(call_of(made, "b"), used(20, 7, "0.002"), FINISHED),
+        part(call_of(made, "c")),
+    )
     report = told(made, *parts, decided=Decided(voice="b", decision="agreed"))
     assert (report.prompt_tokens, report.completion_tokens, report.estimated) == (20, 7, False)
     assert report.totals == Totals(prompt_tokens=30, completion_tokens=12, calls=3)
@@ -174,7 +178,7 @@ def test_a_writers_prompt_is_not_the_clients() -> None:
     made = planned("a", "b", text=PROSE)
     writer = alone("w", "writer")
     judge = part(alone("j", "judge"), used(500, 50), FINISHED)
-    parts = part(made.call("a"), FINISHED), part(made.call("b"), used(11, 40), FINISHED), judge, part(writer, used(900, 60), FINISHED)
+    parts = part(call_of(made, "a"), FINISHED), part(call_of(made, "b"), used(11, 40), FINISHED), judge, part(writer, used(900, 60), FINISHED)
     report = told(made, *parts, decided=Decided(voice=writer.voice, decision="synthesized"))
     assert (report.prompt_tokens, report.completion_tokens, report.estimated) == (11, 60, False)
     assert report.totals == Totals(prompt_tokens=1411, completion_tokens=150, calls=4)
@@ -187,7 +191,7 @@ def test_a_writers_prompt_is_not_the_clients() -> None:
 def test_what_nobody_counted_is_a_quarter_of_its_bytes(text: str, answer: str, prompt: int, completion: int) -> None:
     """Rounded up, and said to be an estimate; the sums count only what was counted."""
     made = plan(question(text), catalog("a", kind="text"), NOW)
-    report = told(made, part(made.call("a"), Text(member="a", text=answer), FINISHED), decided=Decided(voice="a", decision="agreed"))
+    report = told(made, part(call_of(made, "a"), Text(member="a", text=answer), FINISHED), decided=Decided(voice="a", decision="agreed"))
     assert (report.prompt_tokens, report.completion_tokens, report.estimated) == (prompt, completion, True)
     assert report.totals == Totals(calls=1)
 
@@ -196,7 +200,7 @@ def test_one_of_the_two_may_be_an_estimate() -> None:
     """A writer that counted beside a panel that did not: the prompt is estimated, and that is said."""
     made = planned("a", text="x" * 40, model="a")
     writer = alone("w", "writer")
-    parts = part(made.call("a"), FINISHED), part(writer, used(900, 60), FINISHED)
+    parts = part(call_of(made, "a"), FINISHED), part(writer, used(900, 60), FINISHED)
     report = told(made, *parts, decided=Decided(voice=writer.voice, decision="synthesized"))
     assert (report.prompt_tokens, report.completion_tokens, report.estimated) == (10, 60, True)
 
@@ -204,14 +208,14 @@ def test_one_of_the_two_may_be_an_estimate() -> None:
 def test_text_that_is_no_unicode_can_be_counted() -> None:
     """Half of a surrogate pair, as JSON can carry it."""
     made = planned("a", text="\ud83d", model="a")
-    report = told(made, part(made.call("a"), Text(member="a", text="\udcff"), FINISHED), decided=Decided(voice="a", decision="relayed"))
+    report = told(made, part(call_of(made, "a"), Text(member="a", text="\udcff"), FINISHED), decided=Decided(voice="a", decision="relayed"))
     assert (report.prompt_tokens, report.completion_tokens) == (1, 1)
 
 
 def test_as_long_as_nobody_delivers_there_is_no_usage() -> None:
     """But what was spent is told."""
     made = planned("a")
-    report = told(made, part(made.call("a"), used(10, 5, "0.01"), Failed(member="a", error=Unreachable("gone"))))
+    report = told(made, part(call_of(made, "a"), used(10, 5, "0.01"), Failed(member="a", error=Unreachable("gone"))))
     assert (report.prompt_tokens, report.completion_tokens, report.decision) == (0, 0, None)
     assert (report.totals.prompt_tokens, report.cost_usd) == (10, Decimal("0.01"))
 
@@ -219,7 +223,7 @@ def test_as_long_as_nobody_delivers_there_is_no_usage() -> None:
 def test_a_request_is_one_line_of_facts(caplog: pytest.LogCaptureFixture) -> None:
     """Who asked for what, how it went and what it cost, and no word of what was said."""
     made = planned("a", "b", text=f"{YES_NO} secret")
-    parts = part(made.call("a"), Text(member="a", text="secret"), used(10, 5, "0.01"), FINISHED), part(made.call("b"))
+    parts = part(call_of(made, "a"), Text(member="a", text="secret"), used(10, 5, "0.01"), FINISHED), part(call_of(made, "b"))
     with caplog.at_level(logging.INFO, "fusiond.requests"):
         log_request(made, told(made, *parts, decided=Decided(voice="a", decision="first", degraded=("quorum",))), 200, 12.4)
     assert caplog.messages == [
@@ -235,7 +239,7 @@ def test_the_line_of_a_member_that_failed(caplog: pytest.LogCaptureFixture) -> N
     made = planned("a", "b", model="a")
     failed = Unreachable("no connection to http://secret")
     with caplog.at_level(logging.INFO, "fusiond.requests"):
-        log_request(made, told(made, part(made.call("a"), Failed(member="a", error=failed))), 502, 3.0, AllFailed({"a": failed}))
+        log_request(made, told(made, part(call_of(made, "a"), Failed(member="a", error=failed))), 502, 3.0, AllFailed({"a": failed}))
     assert caplog.messages == [
         (
             "request id=r1 model=a strategy=single decision=None status=502 ms=3 members=a:failed tokens=0/0 cost=0 "
