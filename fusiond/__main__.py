@@ -9,9 +9,18 @@ import gc
 import os
 import sys
 
+INTERRUPTED = 130
+
 
 def main() -> int:
-    """Run a command. Returns its exit code."""
+    """Run a command. Returns its exit code; an interrupt is one like others, however early it comes."""
+    try:
+        return _run()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run() -> int:
     if sys.argv[1:2] == ["serve"]:
         gc.disable()  # what is loaded stays: looking for garbage in it only takes time, until the daemon listens
         os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # nobody is to look for plugins, or to read along as one

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from fusiond.errors import Busy, TooLarge
+from fusiond.errors import BadRequest, Busy, TooLarge
 
 BODY_LIMIT = 64 * 1024 * 1024
 """Bytes of one body."""
@@ -18,7 +18,20 @@ BODY_LIMIT = 64 * 1024 * 1024
 BODIES_LIMIT = 4 * BODY_LIMIT
 """Bytes of all bodies that are held at one time."""
 
+STALL_SECONDS = 30.0
+"""So long may a body take to begin, or pause."""
+
+SLOWEST = 1000
+"""Bytes a second: what a body must come with, once it has had the time of one pause."""
+
 RETRY_AFTER = 2.0
+
+
+class TooSlow(BadRequest):
+    """The body did not come in time."""
+
+    status = 408
+    code = "request_timeout"
 
 
 class Admission:
@@ -96,11 +109,13 @@ class Bodies:
 
     @contextmanager
     def body(self, announced: int | None) -> Iterator[Body]:
-        """One body's share, held for as long as the block lasts. `announced`: its Content-Length. Raises TooLarge or Busy."""
+        """One body's share, held for as long as the block lasts. `announced`: its Content-Length. Raises TooLarge.
+
+        What is announced costs nothing, and holds no room that others could use: only what has come is held.
+        """
         body = Body(self)
         try:
-            if announced:
-                body.grow(announced)
+            _check(announced or 0)
             yield body
         finally:
             self._held -= body.size
@@ -120,9 +135,28 @@ class Body:
         self.size = 0
 
     def grow(self, size: int) -> None:
-        """Hold at least *size* bytes."""
-        if size > BODY_LIMIT:
-            raise TooLarge(f"a body may have {BODY_LIMIT} bytes")
+        """Hold at least *size* bytes. Raises TooLarge or Busy."""
+        _check(size)
         if size > self.size:
             self._bodies.hold(size - self.size)
             self.size = size
+
+    async def read(self, pieces: AsyncIterator[bytes]) -> bytes:
+        """The whole body, held as it comes. Raises TooLarge, Busy or TooSlow."""
+        clock = asyncio.get_running_loop().time
+        content, began = bytearray(), clock()
+        try:
+            while True:
+                async with asyncio.timeout_at(min(clock(), began + len(content) / SLOWEST) + STALL_SECONDS):
+                    piece = await anext(pieces, None)
+                if piece is None:
+                    return bytes(content)
+                content += piece
+                self.grow(len(content))
+        except TimeoutError:
+            raise TooSlow(f"the body did not come: {len(content)} bytes in {clock() - began:.0f} s") from None
+
+
+def _check(size: int) -> None:
+    if size > BODY_LIMIT:
+        raise TooLarge(f"a body may have {BODY_LIMIT} bytes")

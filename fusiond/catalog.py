@@ -8,19 +8,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fusiond.config.tree import FusionConfig, Place, Price, Seat
+from fusiond.config.tree import FusionConfig, Place, RouteConfig, Seat
 from fusiond.errors import UnknownModel
 
+if TYPE_CHECKING:
+    from fusiond.tariff import Tariff
+
 DEFAULT_FUSION = "default"
+UNPAID = "costs money, and there is no [budget]"
+"""Why a member that costs money is not asked."""
+
+LONGEST_NAME = 128
+"""Characters of a name that nobody knows, in an error and in the search for what was meant: that takes time with the square of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFacts:
     """What a provider says of one model. None: it does not say.
 
-    `size` in billions of parameters, `bytes` on disk; `unavailable`: why it cannot be asked.
+    `size` in billions of parameters, `bytes` on disk; `longest`: tokens of an answer at most; `unavailable`: why it cannot be asked.
     """
 
     model: str
@@ -34,16 +42,19 @@ class ModelFacts:
     vision: bool | None = None
     chat: bool = True
     loaded: bool = False
-    price: Price | None = None
+    tariff: Tariff | None = None
+    longest: int | None = None
     unavailable: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderFacts:
-    """What one look at a provider brought; `error` says why it brought nothing."""
+    """What one look at a provider brought; `error` says why nothing, `lost`: there was no way to it, `closed`: why nobody of it can be asked."""
 
     models: Mapping[str, ModelFacts] = field(default_factory=dict)
     error: str | None = None
+    lost: bool = False
+    closed: str | None = None
 
 
 Discovered = Mapping[str, ProviderFacts]
@@ -53,8 +64,9 @@ Discovered = Mapping[str, ProviderFacts]
 class Member:
     """One model of one provider, with its options, as a plan sees it.
 
-    `context`: tokens, the pinned num_ctx. `price` None: costs nothing when local, unknown when remote. `skill`: configured prior, the chance of being
-    right. `unavailable` says why it cannot be asked. `discovered`: not in the configuration, found at its provider.
+    `context`: tokens, the pinned num_ctx. `tariff` None: costs nothing when local, unknown when remote. `longest`: tokens of an answer at most.
+    `skill`: configured prior, the chance of being right. `unavailable` says why it cannot be asked. `discovered`: not in the configuration, found at
+    its provider.
     """
 
     name: str
@@ -69,7 +81,8 @@ class Member:
     tools: bool
     vision: bool
     options: Mapping[str, Any]
-    price: Price | None = None
+    tariff: Tariff | None = None
+    longest: int | None = None
     skill: float | None = None
     first_token_seconds: float = 60.0
     stall_seconds: float = 15.0
@@ -79,8 +92,8 @@ class Member:
 
     @property
     def paid(self) -> bool:
-        """Whether asking it may cost money: a remote model whose price is not known to be zero."""
-        return self.place == "remote" and not (self.price is not None and self.price.input == 0 and self.price.output == 0)
+        """Whether asking it may cost money: it has a price, or is remote and none is known."""
+        return self.place == "remote" if self.tariff is None else not self.tariff.free
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +103,7 @@ class Fusion:
     name: str
     config: FusionConfig
     panel: tuple[Seat, ...]
+    escalate: tuple[str, ...] = ()
     judge: str | None
     writer: str | None
 
@@ -100,6 +114,7 @@ class Catalog:
 
     members: Mapping[str, Member] = field(default_factory=dict)
     fusions: Mapping[str, Fusion] = field(default_factory=dict)
+    routes: tuple[RouteConfig, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -114,17 +129,25 @@ def look_up(name: str, catalog: Catalog) -> Fusion | Member:
     wished = DEFAULT_FUSION if name in ("fusion", "auto") else name.removeprefix("fusion/")
     if wished in catalog.fusions and (name != wished):
         return catalog.fusions[wished]
-    raise UnknownModel(f"no model named '{name}'{nearest(name, served(catalog))}", param="model")
+    raise UnknownModel(f"no model named '{shortened(name)}'{nearest(name, served(catalog))}", param="model")
 
 
 def served(catalog: Catalog) -> list[str]:
     """Every name that can be asked for, fusions first."""
     fusions = [f"fusion/{name}" for name in catalog.fusions]
-    general = ["fusion", "auto", "openrouter/fusion"] if DEFAULT_FUSION in catalog.fusions else []
-    return [*general[:1], *fusions, *general[1:], *catalog.members, *catalog.aliases]
+    default = DEFAULT_FUSION in catalog.fusions
+    first = ["fusion"] if default else []
+    auto = ["auto"] if default or catalog.routes else []
+    synthesis = ["openrouter/fusion"] if default else []
+    return [*first, *fusions, *auto, *synthesis, *catalog.members, *catalog.aliases]
+
+
+def shortened(name: str) -> str:
+    """A client's name as an error repeats it."""
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """The name that was perhaps meant, as the end of an error."""
-    close = get_close_matches(name, list(names), n=1, cutoff=0.5)
+    close = get_close_matches(name[:LONGEST_NAME], list(names), n=1, cutoff=0.5)
     return f" (did you mean '{close[0]}'?)" if close else ""

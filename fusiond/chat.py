@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any, Literal
+
+from fusiond.config.tree import Privacy
 
 Role = Literal["system", "user", "assistant", "tool"]
 JsonObject = Mapping[str, Any]
@@ -114,8 +117,17 @@ class Overrides:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """A limit that the request sets itself, and where it says so. It can only be stricter than ours. `max_cost_usd`: for the whole request."""
+
+    name: str
+    privacy: Privacy | None = None
+    max_cost_usd: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One question to the daemon. `ignored` names the fields that were accepted and not used."""
+    """One question to the daemon. `ignored` names the fields that were accepted and not used; `depth`: how many fusions it has come through."""
 
     id: str
     model: str
@@ -128,8 +140,14 @@ class Request:
     stream: bool = False
     include_usage: bool = False
     overrides: Overrides = Overrides()
+    limits: tuple[Limit, ...] = ()
+    depth: int = 0
     ignored: tuple[str, ...] = ()
 
     def traced(self) -> Request:
         """The same request, with a trace asked for."""
         return replace(self, overrides=replace(self.overrides, trace=True))
+
+    def limited(self, *limits: Limit) -> Request:
+        """The same request, with further limits."""
+        return replace(self, limits=(*self.limits, *limits)) if limits else self

@@ -11,16 +11,17 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from functools import partial
+from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
 from aiohttp import web
 
+from fusiond.access import fingerprints, gate_of
 from fusiond.admin import Admin
 from fusiond.catalog import ProviderFacts
 from fusiond.config import (
@@ -33,16 +34,17 @@ from fusiond.config import (
     OpenRouterConfig,
     ProviderConfig,
     Secret,
+    SecretError,
     candidates,
     load,
     locate,
 )
-from fusiond.config.address import Address, TcpAddress, parse_address
-from fusiond.gate import Gate
+from fusiond.config.address import Address, parse_address
+from fusiond.keep import Keep
 from fusiond.members import Provider
 from fusiond.members.residency import Residency
-from fusiond.places import ollama_url
-from fusiond.revision import Revision, Revisions
+from fusiond.places import cache_directory, ollama_url, state_directory
+from fusiond.revision import Access, Revision, Revisions
 from fusiond.server import Server
 from fusiond.sockets import CannotListen, Listener, bind
 
@@ -55,6 +57,7 @@ LOOK_EVERY_SECONDS = 30.0
 """How often the providers are asked what models they have: a model that was pulled is there within a minute."""
 
 LOOK_AFTER_SECONDS, WARM_AFTER_SECONDS = 0.02, 0.2
+PAUSE_SECONDS, PRUNE_EVERY_SECONDS = 1.0, 3600.0
 
 LAST_SECONDS = 2.0
 """So long the connections have to take what they were told, once the time for finishing requests is over."""
@@ -71,11 +74,12 @@ class Daemon:
         self._refused_files: Sequence[str] = ()
         self._background: set[asyncio.Task[None]] = set()
         self._residency = Residency(self._spawn)
+        self._keep = Keep(state_directory())
         self._engines: Engines | None = None
         self._listeners: dict[Address, tuple[Listener, web.SockSite]] = {}
         first = self._load()
         self._revisions = Revisions(self._built(1, first))
-        self._server = Server(self._revisions)
+        self._server = Server(self._revisions, self._keep)
         self._admin = Admin(self._server, self.reload)
         app = self._server.app()
         self._admin.add_to(app.router)
@@ -96,7 +100,8 @@ class Daemon:
             gc.freeze()
             gc.enable()
             async with asyncio.TaskGroup() as group:
-                work = [group.create_task(work) for work in (self._reloads(), self._looks(), _warmed())]
+                duties = (self._opens(), self._reloads(), self._looks(), self._finds(), self._settles(), self._prunes(), _warmed())
+                work = [group.create_task(duty) for duty in duties]
                 await stop.wait()
                 self._admin.draining = True
                 for task in work:
@@ -113,7 +118,7 @@ class Daemon:
                     self._admin.fault = f"{self._revisions.current.config.path} is gone: what it said stays in force"
                     return self._admin.fault
                 await self._take(config)
-            except (ConfigErrors, CannotListen, PermissionError) as error:
+            except (ConfigErrors, CannotListen, SecretError, PermissionError) as error:
                 self._refused_files = error.files if isinstance(error, ConfigErrors) else ()
                 if str(error) != self._admin.fault:
                     log.error("the configuration was not taken: %s", error)  # noqa: TRY400  # its text says it all
@@ -124,13 +129,12 @@ class Daemon:
 
     async def _take(self, config: Config) -> None:
         current = self._revisions.current
-        if config == current.config:
-            return
         new = self._built(current.number + 1, config)
+        if config == current.config and new.secrets == current.secrets:
+            return
         await self._listen_on(config)
-        kept = {name: facts for name, facts in current.facts.items() if config.providers.get(name) == current.config.providers[name]}
-        if kept.keys() == config.providers.keys():
-            new.learn(kept)
+        new.learn({name: facts for name, facts in current.facts.items() if name in config.providers and new.server(name) == current.server(name)})
+        self._keep.reloaded(new)
         self._server.admission.resize(config.server.max_requests, config.server.queue)
         await self._revisions.replace(new)
         self._spawn(self._look(new))
@@ -160,11 +164,56 @@ class Daemon:
 
     async def _look(self, revision: Revision) -> None:
         async with asyncio.TaskGroup() as group:
-            looks = {name: group.create_task(_seen(name, revision.provider(name))) for name in revision.config.providers}
-        facts = {name: _since(revision.facts.get(name), look.result()) for name, look in looks.items()}
-        if revision.learn(facts):
-            told = ", ".join(f"{name}: {said.error or f'{len(said.models)} models'}" for name, said in facts.items())
-            log.info("providers: %s", told)
+            for name in revision.asked():
+                group.create_task(self._look_at(revision, name))
+
+    async def _look_at(self, revision: Revision, name: str) -> None:
+        provider = revision.provider(name)
+        if name not in revision.facts and (recalled := await provider.recall()):
+            revision.learn({name: recalled})
+        said = await _seen(name, provider)
+        if said.lost:
+            revision.lose(name, said.error or "cannot be reached", self._keep.reach)
+        if revision.learn({name: said}):
+            log.info("providers: %s: %s", name, said.error or f"{len(said.models)} models")
+
+    async def _opens(self) -> None:
+        await asyncio.sleep(LOOK_AFTER_SECONDS)
+        await self._keep.open()
+
+    async def _finds(self) -> None:
+        """Look for the providers that there was no way to."""
+        await self._keep.opened.wait()
+        reach, clock = self._keep.reach, asyncio.get_running_loop().time
+        while True:
+            await reach.wait(clock())
+            if self._may_leave():
+                await reach.probe(clock())
+            else:
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _settles(self) -> None:
+        """Ask for the bills of calls that were cut off."""
+        from fusiond.bills import Bills  # noqa: PLC0415  # once the daemon is there
+
+        await self._keep.opened.wait()
+        bills = Bills(self._keep.ledger)
+        while True:
+            await asyncio.sleep(PAUSE_SECONDS)
+            if self._may_leave():
+                await bills.ask(self._revisions.current, self._keep.reach.lost, asyncio.get_running_loop().time())
+
+    async def _prunes(self) -> None:
+        """Let go of old records."""
+        await self._keep.opened.wait()
+        while True:
+            await self._keep.records.prune(self._revisions.current.config.records.keep_days)
+            await asyncio.sleep(PRUNE_EVERY_SECONDS)
+
+    def _may_leave(self) -> bool:
+        """Whether anything may be sent beyond this network without being asked for."""
+        config = self._revisions.current.config
+        return config.privacy.default == "any" and config.offline.mode != "always"
 
     async def _listen_on(self, config: Config) -> None:
         """Bind what is new before letting go of what is old, so that a refused address changes nothing."""
@@ -198,6 +247,7 @@ class Daemon:
         if self._engines is not None:
             await self._engines.aclose()
         await self._revisions.current.close()
+        await self._keep.aclose()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Work that outlives the request that began it."""
@@ -216,11 +266,10 @@ class Daemon:
         return load(path) if path else unconfigured(os.environ)
 
     def _built(self, number: int, config: Config) -> Revision:
-        for provider in config.providers.values():
-            if isinstance(provider, OpenAIConfig | OpenRouterConfig) and provider.api_key is not None:
-                provider.api_key.read()  # one that may not be read is refused now, not with the first question
+        """Raises SecretError, now and not with the first question."""
+        listen = self._listen or config.server.listen
         clients = {name: partial(self._provider, name, provider, config) for name, provider in config.providers.items()}
-        return Revision(number, config, clients, gate_of(config, self._listen or config.server.listen), memory=memory())
+        return Revision(number, config, clients, Access(gate_of(config, listen), fingerprints(config)), memory=memory())
 
     def _provider(self, name: str, provider: ProviderConfig, config: Config) -> Provider:
         """The client of one provider; only those that the configuration has are loaded."""
@@ -228,15 +277,17 @@ class Daemon:
             case OllamaConfig():
                 from fusiond.members.ollama import Ollama  # noqa: PLC0415
 
-                return Ollama(provider, self._residency)
+                return Ollama(provider, self._residency, self._keep.records)
             case OpenRouterConfig():
                 from fusiond.members.openrouter import OpenRouter  # noqa: PLC0415
+                from fusiond.members.openrouter_list import KeptList  # noqa: PLC0415
 
-                return OpenRouter(provider)
+                kept = cache_directory() / f"openrouter-{sha256(provider.url.encode()).hexdigest()[:12]}.json"
+                return OpenRouter(provider, KeptList(kept), self._keep.records)
             case OpenAIConfig():
                 from fusiond.members.openai import OpenAI  # noqa: PLC0415
 
-                return OpenAI(provider, self._residency)
+                return OpenAI(provider, self._residency, self._keep.records)
             case LlamaCppConfig():
                 from fusiond.members.engines import Engines  # noqa: PLC0415
                 from fusiond.members.llamacpp import LlamaCpp  # noqa: PLC0415
@@ -261,11 +312,6 @@ async def _seen(name: str, provider: Provider) -> ProviderFacts:
         return ProviderFacts(error=f"{type(bug).__name__}: {bug}")
 
 
-def _since(before: ProviderFacts | None, said: ProviderFacts) -> ProviderFacts:
-    """A provider that cannot be reached now still has the models that it had: who asks for one is told that, not that there is none."""
-    return replace(said, models=before.models) if before and said.error else said
-
-
 def unconfigured(environment: Mapping[str, str]) -> Config:
     """What the daemon starts on without a file: Ollama, the built-in engine, and OpenRouter where there is a key for it."""
     providers: dict[str, ProviderConfig] = {
@@ -277,14 +323,6 @@ def unconfigured(environment: Mapping[str, str]) -> Config:
         providers["openrouter"] = OpenRouterConfig(api="openrouter", api_key=Secret(env="OPENROUTER_API_KEY"))
         members["openrouter/auto"] = MemberConfig(provider="openrouter", model="openrouter/auto")
     return Config(providers=providers, members=members)
-
-
-def gate_of(config: Config, listen: Iterable[str]) -> Gate:
-    """The gate of a configuration: with tokens, the addresses that are listened on are names of ours."""
-    server = config.server
-    tokens = tuple(token for secret in server.tokens if (token := secret.read()))
-    own = {address.host for text in listen if isinstance(address := parse_address(text), TcpAddress)} if tokens else set()
-    return Gate(hosts=frozenset(own | {host.lower() for host in server.allowed_hosts}), origins=frozenset(server.allowed_origins), tokens=tokens)
 
 
 def memory() -> int:

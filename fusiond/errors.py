@@ -16,7 +16,7 @@
     |- AllFailed                     502/504 all_members_failed      the members': carries every one's reason
     |- SchemaFailed                  502     schema                  nobody's answer is a document of the form that was asked for
     '- MemberError                   502     (its `reason`)          one member's, a value inside `Failed`
-       |- Unreachable, Rejected, TimedOut, Garbled, Truncated, Empty, Misshapen, ContextTooSmall, Unwilling
+       |- Unreachable, Rejected, TimedOut, Garbled, Truncated, Empty, Misshapen, ContextTooSmall, Unwilling, Cooling, TooDear
 
 An error carries its HTTP status and code; each wire family renders its own envelope from them, and nothing else decides.
 """
@@ -27,7 +27,7 @@ from collections.abc import Mapping
 
 
 class FusiondError(Exception):
-    """Root of the tree. `param` names the field or the place, `retry_after` counts seconds."""
+    """Root of the tree. `param` names the field or the place, `retry_after` counts seconds; `spent`: the request has cost money already."""
 
     status = 500
     code = "internal_error"
@@ -38,6 +38,7 @@ class FusiondError(Exception):
         self.message = message
         self.param = param
         self.retry_after = retry_after
+        self.spent = False
 
 
 class BadRequest(FusiondError):
@@ -140,12 +141,17 @@ class Unavailable(FusiondError):
 
 
 class MemberError(FusiondError):
-    """One member failed. `reason` is a word for traces and counters; `retryable`: asking again may help."""
+    """One member failed.
+
+    `reason` is a word for traces and counters; `retryable`: asking again may help; `unbilled`: it surely cost nothing; `lost`: no way leads to it.
+    """
 
     status = 502
     type = "upstream_error"
     reason = "failed"
     retryable = False
+    unbilled = False
+    lost = False
 
     @property
     def code(self) -> str:  # type: ignore[override]
@@ -154,10 +160,14 @@ class MemberError(FusiondError):
 
 
 class Unreachable(MemberError):
-    """No connection, or it broke before the first byte."""
+    """No connection (`lost`, and it cost nothing), or it broke before the first byte of the answer (then nobody knows)."""
 
     reason = "unreachable"
     retryable = True
+
+    def __init__(self, message: str, *, lost: bool = False) -> None:
+        super().__init__(message)
+        self.lost = self.unbilled = lost
 
 
 class Rejected(MemberError):
@@ -165,18 +175,23 @@ class Rejected(MemberError):
 
     reason = "rejected"
 
-    def __init__(self, message: str, *, upstream_status: int | None = None, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, *, upstream_status: int | None = None, retry_after: float | None = None, unbilled: bool = False) -> None:
         super().__init__(message, retry_after=retry_after)
         self.upstream_status = upstream_status
+        self.unbilled = unbilled
         self.retryable = upstream_status is not None and (upstream_status == 429 or upstream_status >= 500)
 
 
 class TimedOut(MemberError):
-    """A deadline passed: first token, stall or total."""
+    """A deadline passed: first token, stall or total. `queued`: it passed here, while the call waited for its turn."""
 
     status = 504
     reason = "timed_out"
     retryable = True
+
+    def __init__(self, message: str, *, queued: bool = False) -> None:
+        super().__init__(message)
+        self.queued = self.unbilled = queued
 
 
 class Garbled(MemberError):
@@ -208,12 +223,34 @@ class ContextTooSmall(MemberError):
     """The member's context cannot hold the request."""
 
     reason = "context"
+    unbilled = True
 
 
 class Unwilling(MemberError):
-    """The member may not be asked: unavailable, unpaid, forbidden."""
+    """The member cannot be asked."""
 
     reason = "unavailable"
+    unbilled = True
+
+
+class Cooling(MemberError):
+    """The member has failed lately, and is left alone for a while."""
+
+    status = 503
+    reason = "cooling"
+    unbilled = True
+
+
+class TooDear(MemberError):
+    """A paid member whose call the budget does not allow. `final`: the whole request ends with it, rather than go on without."""
+
+    status = 402
+    reason = "budget"
+    unbilled = True
+
+    def __init__(self, message: str, *, final: bool = False) -> None:
+        super().__init__(message)
+        self.final = final
 
 
 class AllFailed(FusiondError):

@@ -45,12 +45,26 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A paid call has begun: what the provider knows it by, for the bill of one that is cut off."""
+
+    member: str
+    generation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens as the member counts them, and what the provider says it billed (USD; None: it did not say)."""
+    """Tokens as the member counts them, and what the provider says it billed (USD; None: it did not say).
+
+    Of the prompt's tokens some were read from its cache or written to it, of the completion's some were reasoning (None: not told).
+    """
 
     member: str
     prompt_tokens: int
     completion_tokens: int
+    reasoning_tokens: int | None = None
+    cached_tokens: int = 0
+    cache_write_tokens: int | None = None
     cost: Decimal | None = None
 
 
@@ -79,7 +93,7 @@ class Failed:
     error: MemberError
 
 
-Event = Text | Thinking | ToolCall | Usage | Progress | Finished | Failed
+Event = Text | Thinking | ToolCall | Opened | Usage | Progress | Finished | Failed
 
 
 @dataclass(slots=True)
@@ -105,7 +119,7 @@ class Transcript:
                 self.usage = event
             case Finished() | Failed():
                 self.end = event
-            case Progress():
+            case Progress() | Opened():
                 pass
 
     @property

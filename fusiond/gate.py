@@ -22,13 +22,15 @@ _SAME = ("same-origin", "none")
 class Knock:
     """The headers of one request that matter here.
 
-    `target_host`: of a request line with a whole URL. `local`: over a unix socket, which only this user can open.
+    `target_host`: of a request line with a whole URL. `address`: at which this machine was reached. `local`: over a unix socket, which only this
+    user can open.
     """
 
     method: str
     path: str
     host: str | None
     target_host: str | None = None
+    address: str | None = None
     origin: str | None = None
     fetch_site: str | None = None
     content_type: str | None = None
@@ -39,7 +41,10 @@ class Knock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """The rules of one revision. `hosts`: names and addresses beside the loopback ones; `tokens`: any of them opens."""
+    """The rules of one revision. `hosts`: names and addresses beside the loopback ones; `tokens`: any of them opens.
+
+    With tokens the address at which the daemon was reached is one of its names: no page can make a browser send one.
+    """
 
     hosts: frozenset[str] = frozenset()
     origins: frozenset[str] = frozenset()
@@ -47,8 +52,9 @@ class Gate:
 
     def check(self, knock: Knock) -> None:
         """Raises Forbidden, UnsupportedMedia or Unauthorized."""
+        ours = self.hosts | {knock.address} if self.tokens and knock.address else self.hosts
         for host in (knock.host or "", *((knock.target_host,) if knock.target_host else ())):
-            if not _names_us(host, self.hosts):
+            if not _names_us(host, ours):
                 raise Forbidden(f"the host '{host}' is not served here (server.allowed_hosts)")
         if knock.origin is not None and not self.trusts(knock):
             raise Forbidden(f"pages of the origin '{knock.origin}' may not use this daemon (server.allowed_origins)")

@@ -5,25 +5,29 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
 from aiohttp import web
 
 from fusiond.admission import Body
-from fusiond.chat import Request
+from fusiond.chat import Limit, Request
+from fusiond.config.tree import Config
 from fusiond.errors import BadRequest, FusiondError
 from fusiond.events import Failed, Finished, Progress, Text, Thinking, ToolCall, Transcript
 from fusiond.merge import beside
-from fusiond.outlet import Outlet
+from fusiond.outlet import ClientGone, Outlet
 from fusiond.plan import Plan, plan
 from fusiond.report import Report
+from fusiond.revision import Revision
 from fusiond.run import Answer, answering
 from fusiond.server import INTERNAL, REQUEST_ID, REVISION, Server, common_headers
-from fusiond.telemetry import log_request
+from fusiond.telemetry import Given, log_request, recorded
 from fusiond.wire.openai_answer import KEEP_ALIVE, Encoder, whole
 from fusiond.wire.openai_chat import decode
+from fusiond.wire.openai_overrides import privacy
 
 LARGE_BODY = 1024 * 1024
 """Bytes. A larger body is decoded beside the loop, which would stand still meanwhile."""
@@ -31,6 +35,13 @@ LARGE_BODY = 1024 * 1024
 CLIENT_GONE = 499
 """The status in the log of a request whose client did not wait."""
 
+PRIVACY, MAX_COST = "X-Fusiond-Privacy", "X-Fusiond-Max-Cost"
+DEPTHS = ("X-Fusiond-Depth", "x-openrouter-fusion-depth")
+DEEPEST = 1
+"""A fusion may have another as a member, which then has models as members; what is deeper is taken for a circle."""
+
+_LONGEST_DEPTH = 6
+_AMOUNT = re.compile(r"\d{1,9}(?:\.\d{1,18})?|\.\d{1,18}")
 _UNPRINTABLE = re.compile(r"[^\x21-\x2b\x2d-\x7e]")
 _IGNORED_LIMIT = 32
 
@@ -40,47 +51,56 @@ async def answer(server: Server, http: web.Request) -> web.StreamResponse:
     clock = asyncio.get_running_loop().time
     began = clock()
     with server.bodies.body(http.content_length) as held:
-        request = await _decoded(await _read(http, held), http)
+        body = await _read(http, held)
+        request = await _decoded(body, http)
         async with server.admission.admitted(), server.revisions.lease() as revision:
             http[REVISION] = revision.number
-            await revision.looked()
-            planned = plan(request, revision.catalog, clock())
-            async with answering(planned, revision.listen) as heard:
-                heartbeat = revision.config.server.heartbeat_seconds
-                return await Reply(server=server, http=http, planned=planned, answer=heard, began=began, heartbeat=heartbeat).given()
+            await revision.looked(request.model)
+            request = await _guarded(request, revision, len(body))
+            if revision.config.budget is not None:
+                await server.keep.opened.wait()
+            planned = plan(request, revision.catalog, server.keep.situation(revision))
+            async with answering(planned, revision, server.keep) as heard:
+                return await Reply(server=server, http=http, planned=planned, answer=heard, began=began, config=revision.config).given()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Reply:
-    """One answer on its way to its client. `began`: the loop's clock; `heartbeat` in seconds."""
+    """One answer on its way to its client. `began`: the loop's clock; `config`: of the revision that answers."""
 
     server: Server
     http: web.Request
     planned: Plan
     answer: Answer
     began: float
-    heartbeat: float
+    config: Config
+    transcript: Transcript = field(default_factory=Transcript)
+    failure: FusiondError | None = None
 
     async def given(self) -> web.StreamResponse:
         """Give it, whole or streamed, and log what became of it."""
-        status: int | None = None
-        failure: FusiondError | None = None
         try:
-            response = await (self._streamed() if self.planned.request.stream else self._whole())
-            status = response.status
-            return response
+            return await (self._streamed() if self.planned.request.stream else self._whole())
         except FusiondError as error:
-            status, failure = error.status, error
+            self.failure = error
+            error.spent = self.answer.report().cost_usd > 0
             raise
         finally:
-            self.server.served += 1
-            if status is None:  # many clients leave at the last word, before the end of the body: they have their answer
-                status = 200 if self.answer.finished else CLIENT_GONE
-            took = asyncio.get_running_loop().time() - self.began
-            log_request(self.planned, self.answer.report(), status, took * 1000, failure)
+            self._over()
+
+    def _over(self) -> None:
+        """What became of it, for the log and the records. Many clients leave at the last word, before the end of the body: they have their answer."""
+        self.server.served += 1
+        status = self.failure.status if self.failure else 200 if self.answer.finished else CLIENT_GONE
+        took = (asyncio.get_running_loop().time() - self.began) * 1000
+        text = self.transcript.text if self.config.records.text else None
+        given = Given(status=status, milliseconds=took, error=self.failure, text=text)
+        report = self.answer.report()
+        log_request(self.planned, report, given)
+        self.server.keep.records.add(recorded(self.planned, report, given))
 
     async def _whole(self) -> web.StreamResponse:
-        transcript = Transcript()
+        transcript = self.transcript
         async with self.server.until_shutdown(), aclosing(self.answer.events()) as events:
             async for event in events:
                 transcript.hear(event)
@@ -93,21 +113,46 @@ class Reply:
 
     async def _streamed(self) -> web.StreamResponse:
         encoder = Encoder(self.planned.request, int(time.time()))
-        outlet = Outlet(self.http, self._stream_headers, keep_alive=KEEP_ALIVE, heartbeat=self.heartbeat)
+        outlet = Outlet(self.http, self._stream_headers, keep_alive=KEEP_ALIVE, heartbeat=self.config.server.heartbeat_seconds)
         async with beside(outlet.beat()):
             try:
                 async with self.server.until_shutdown():
-                    finished = await _poured(self.answer, encoder, outlet)
+                    finished = await self._poured(encoder, outlet)
                 await outlet.write(encoder.end(finished.reason, self.answer.report()))
                 return await outlet.end()
             except FusiondError as error:
                 if not outlet.begun:
                     raise
+                self.failure = error
                 return await outlet.fail(encoder.failure(error))
+            except ClientGone:
+                raise
             except Exception:
+                self.failure = INTERNAL
                 if outlet.begun:
                     await outlet.fail(encoder.failure(INTERNAL))
                 raise
+
+    async def _poured(self, encoder: Encoder, outlet: Outlet) -> Finished:
+        """Every event of the answer as it comes. Raises the error that ends it."""
+        kept = self.transcript if self.config.records.text else None
+        async with aclosing(self.answer.events()) as events:
+            async for event in events:
+                if kept is not None:
+                    kept.hear(event)
+                match event:
+                    case Text() | ToolCall():
+                        await outlet.write(encoder.event(event))
+                    case Thinking():
+                        await outlet.hold(encoder.event(event))
+                    case Progress():
+                        if shown := encoder.event(event):
+                            await outlet.write(shown)
+                    case Finished():
+                        return event
+                    case Failed():
+                        raise event.error
+        raise RuntimeError("an answer without an end")
 
     def _stream_headers(self) -> dict[str, str]:
         """What is known before the first content. Nobody between here and the client may hold the stream back or keep it."""
@@ -117,7 +162,7 @@ class Reply:
     def _headers(self, report: Report) -> dict[str, str]:
         headers = common_headers(self.http)
         headers["X-Fusiond-Overhead-Ms"] = f"{self.answer.overhead(self.began) * 1000:.1f}"
-        if ignored := self.planned.request.ignored:
+        if ignored := (*self.planned.request.ignored, *self.planned.ignored):
             headers["X-Fusiond-Ignored"] = _list_of(ignored)
         if report.confidence is not None:
             headers["X-Fusiond-Confidence"] = f"{report.confidence:.4f}"
@@ -132,25 +177,6 @@ def _list_of(names: Sequence[str]) -> str:
     return ", ".join([*told, "..."] if len(names) > _IGNORED_LIMIT else told)
 
 
-async def _poured(answer: Answer, encoder: Encoder, outlet: Outlet) -> Finished:
-    """Every event of the answer as it comes. Raises the error that ends it."""
-    async with aclosing(answer.events()) as events:
-        async for event in events:
-            match event:
-                case Text() | ToolCall():
-                    await outlet.write(encoder.event(event))
-                case Thinking():
-                    await outlet.hold(encoder.event(event))
-                case Progress():
-                    if shown := encoder.event(event):
-                        await outlet.write(shown)
-                case Finished():
-                    return event
-                case Failed():
-                    raise event.error
-    raise RuntimeError("an answer without an end")
-
-
 async def _read(http: web.Request, held: Body) -> bytes:
     content = bytearray()
     async for piece in http.content.iter_any():
@@ -161,8 +187,31 @@ async def _read(http: web.Request, held: Body) -> bytes:
 
 async def _decoded(body: bytes, http: web.Request) -> Request:
     request = decode(body, http[REQUEST_ID]) if len(body) < LARGE_BODY else await asyncio.to_thread(decode, body, http[REQUEST_ID])
-    wish = http.headers.get("X-Fusiond-Trace")
-    for later in ("X-Fusiond-Privacy", "X-Fusiond-Max-Cost"):
-        if later in http.headers:
-            raise BadRequest(f"{later} is not supported yet", param=later)
-    return request if wish in (None, "0") else request.traced()
+    request = replace(request, depth=_depth(http.headers)).limited(*_limits(http.headers))
+    return request if http.headers.get("X-Fusiond-Trace") in (None, "0") else request.traced()
+
+
+def _limits(headers: Mapping[str, str]) -> Iterator[Limit]:
+    """The limits that the headers set. Raises BadRequest."""
+    if (word := headers.get(PRIVACY)) is not None:
+        yield Limit(name=PRIVACY, privacy=privacy(PRIVACY, word.strip().lower()))
+    if (amount := headers.get(MAX_COST)) is not None:
+        if not _AMOUNT.fullmatch(amount.strip()):
+            raise BadRequest(f"{MAX_COST} must be an amount in USD, such as 0.01", param=MAX_COST)
+        yield Limit(name=MAX_COST, max_cost_usd=Decimal(amount.strip()))
+
+
+def _depth(headers: Mapping[str, str]) -> int:
+    """How many fusions the question has come through. Raises BadRequest where they ask each other."""
+    told = [int(word) for name in DEPTHS if (word := headers.get(name, "0").strip()).isdecimal() and len(word) < _LONGEST_DEPTH]
+    depth = max(told, default=0)
+    if depth > DEEPEST:
+        raise BadRequest(f"this question has come through {depth} fusions: does one ask itself? ({', '.join(DEPTHS)})", param=DEPTHS[0])
+    return depth
+
+
+async def _guarded(request: Request, revision: Revision, size: int) -> Request:
+    """The request, kept on this machine where one of the patterns is found in it that must not leave."""
+    patterns = revision.never_remote
+    found = patterns.match(request) if size < LARGE_BODY else await asyncio.to_thread(patterns.match, request)
+    return request.limited(Limit(name="privacy.never_remote", privacy="local")) if found else request

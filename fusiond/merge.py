@@ -12,6 +12,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 
 from fusiond.call import Call
+from fusiond.errors import OverBudget, TooDear
 from fusiond.events import Event, Failed, Finished, Text, Thinking, ToolCall, Transcript
 
 Listen = Callable[[Call], AsyncGenerator[Event, None]]
@@ -35,9 +36,10 @@ class Part:
 class Gathering:
     """The members of one request. Made by `gathering`, and gone with its block."""
 
-    def __init__(self, listen: Listen, start: Start) -> None:
+    def __init__(self, listen: Listen, start: Start, left: Callable[[Part], None]) -> None:
         self._listen = listen
         self._start = start
+        self._left = left
         self._loop = asyncio.get_running_loop()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.parts: dict[str, Part] = {}
@@ -62,6 +64,7 @@ class Gathering:
                     yield event
         finally:
             part.ended = self._loop.time()
+            self._left(part)
 
     def dismiss(self, voices: Iterable[str]) -> None:
         """End these members' calls now: their upstream connections are closed in this turn of the loop or the next."""
@@ -88,7 +91,7 @@ class Hearing:
         return tuple(self._speaking)
 
     async def next(self, until: float | None = None) -> Event | None:
-        """The next event; None once all have ended, or at *until* (the loop's clock)."""
+        """The next event; None once all have ended, or at *until* (the loop's clock). Raises OverBudget where one is too dear to go on."""
         try:
             async with asyncio.timeout_at(until):
                 while self._speaking:
@@ -97,6 +100,8 @@ class Hearing:
                         continue  # said before it was dismissed
                     if isinstance(event, Finished | Failed):
                         del self._speaking[event.member]
+                    if isinstance(event, Failed) and isinstance(event.error, TooDear) and event.error.final:
+                        raise OverBudget(f"{event.member}: {event.error.message}", param="model")
                     return event
         except TimeoutError:
             pass
@@ -116,10 +121,10 @@ class Hearing:
 
 
 @asynccontextmanager
-async def gathering(listen: Listen) -> AsyncIterator[Gathering]:
-    """The lifetime of all members that one request asks."""
+async def gathering(listen: Listen, left: Callable[[Part], None] = lambda _: None) -> AsyncIterator[Gathering]:
+    """The lifetime of all members that one request asks. `left` is told of every call that is over, however it ended."""
     async with _started() as start:
-        yield Gathering(listen, start)
+        yield Gathering(listen, start, left)
 
 
 @asynccontextmanager

@@ -8,12 +8,17 @@ for the whole answer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 WRITE_STALL_SECONDS = 120.0
 """A client that takes nothing for so long is gone."""
+
+
+class ClientGone(ConnectionError):
+    """There is nobody to write to any more, which is no error of anybody's."""
 
 
 class Outlet:
@@ -40,35 +45,39 @@ class Outlet:
             self._held.append(data)
 
     async def write(self, data: bytes) -> None:
-        """Send *data* now."""
-        if not self.begun:
-            await self._open()
-        self._last = self._writing = self._loop.time()
-        await self._response.write(data)
-        self._writing = None
+        """Send *data* now. Raises ClientGone."""
+        with _to_client():
+            if not self.begun:
+                await self._open()
+            self._last = self._writing = self._loop.time()
+            await self._response.write(data)
+            self._writing = None
 
     async def end(self) -> web.StreamResponse:
-        """The success end."""
-        await self._response.write_eof()
+        """The success end. Raises ClientGone."""
+        with _to_client():
+            await self._response.write_eof()
         return self._response
 
     async def fail(self, error: bytes) -> web.StreamResponse:
         """The other end: the error in the stream, and the connection closed without the end of the body."""
-        await self.write(error)
+        with suppress(ClientGone):
+            await self.write(error)
         if self._http.transport is not None:
             self._http.transport.close()
         return self._response
 
     async def beat(self) -> None:
-        """Keep the stream alive for as long as this runs, beside whoever writes; give up a client that takes nothing."""
-        while True:
-            await asyncio.sleep(self._last + self._heartbeat - self._loop.time())
-            now = self._loop.time()
-            if self._writing is not None:
-                self._give_up(now - self._writing)
-                self._last = now
-            elif now >= self._last + self._heartbeat:
-                await self.write(self._keep_alive)
+        """Keep the stream alive for as long as this runs and its client is there, beside whoever writes; give up a client that takes nothing."""
+        with suppress(ClientGone):
+            while True:
+                await asyncio.sleep(self._last + self._heartbeat - self._loop.time())
+                now = self._loop.time()
+                if self._writing is not None:
+                    self._give_up(now - self._writing)
+                    self._last = now
+                elif now >= self._last + self._heartbeat:
+                    await self.write(self._keep_alive)
 
     def _give_up(self, waited: float) -> None:
         if waited > WRITE_STALL_SECONDS and self._http.transport is not None:
@@ -79,7 +88,18 @@ class Outlet:
             if self.begun:
                 return
             self._response.headers.update(self._headers())
+            if self._http.version < HttpVersion11:
+                self._response.force_close()  # it has no other way to know where the body ends
             await self._response.prepare(self._http)
             self.begun = True
             if self._held:
                 await self._response.write(b"".join(self._held))
+
+
+@contextmanager
+def _to_client() -> Iterator[None]:
+    """Raises ClientGone where what is written has nowhere to go."""
+    try:
+        yield
+    except ConnectionError as error:
+        raise ClientGone(str(error)) from error

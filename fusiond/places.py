@@ -21,6 +21,11 @@ def cache_directory() -> Path:
     return _of_service("CACHE_DIRECTORY") or _xdg("XDG_CACHE_HOME", ".cache") / "fusiond"
 
 
+def state_directory() -> Path:
+    """What must not be lost: the ledger, the records."""
+    return _of_service("STATE_DIRECTORY") or _xdg("XDG_STATE_HOME", ".local/state") / "fusiond"
+
+
 def default_socket() -> Path:
     """The socket that the word `unix` means, for the daemon and for the commands that talk to it."""
     if service := _of_service("RUNTIME_DIRECTORY"):

@@ -8,43 +8,39 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Literal
 
 from fusiond.call import Call
-from fusiond.catalog import Catalog, Fusion, Member, look_up, nearest
-from fusiond.chat import ImagePart, Request
-from fusiond.config.tree import FusionConfig, Seat, StrategyName
-from fusiond.errors import BadRequest, ContextExceeded, OverBudget, Unavailable, UnknownModel
+from fusiond.catalog import Catalog, Fusion, Member, look_up, nearest, shortened
+from fusiond.chat import Request
+from fusiond.config.tree import FusionConfig, Privacy, Seat, StrategyName
+from fusiond.eligible import Skipped, Terms, sorted_out, terms
+from fusiond.errors import BadRequest, ContextExceeded, Forbidden, FusiondError, OverBudget, Unavailable, UnknownModel
 from fusiond.keys import Wanted, wanted
 from fusiond.policy.belief import Model, Voter, skills
+from fusiond.policy.budget import Caps
+from fusiond.policy.traffic import Traffic, rank
+from fusiond.situation import Situation
+from fusiond.task import routed
 
-SkipReason = Literal["budget", "context", "unavailable", "modality"]
 Because = Literal["actor", "no_key"]
-MOST_BYTES_PER_TOKEN = 8
-"""No tokenizer makes fewer tokens of ordinary text: below a prompt's bytes through this, a context is surely too small for it."""
 
-_UNPAID = "costs money, and there is no [budget]"
+UNKNOWN_WAIT = 10
+"""Seconds after which to ask again, where nobody knows when a member is back."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Skipped:
-    """A member that is left out of this request, and why: a word for counters, and a sentence."""
-
-    member: Member
-    reason: SkipReason
-    why: str
-
-    def __str__(self) -> str:
-        return f"{self.reason}: {self.why}"
+USUAL_CALL = (1000, 500)
+"""Tokens of a prompt and an answer by which paid members are ranked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What will be done for one request.
 
-    `calls` are the panel's in its order, further samples included; for `single` they are the order of takeover. `voters` are the same voices with
-    what the vote needs to know of them. `because`: why a strategy other than the fusion's was chosen. `deadline` is absolute, seconds on the
-    loop's clock; `grace` seconds after the quorum.
+    `calls` are the panel's in its order, further samples included; for `single` they are the order of takeover. `escalation`: who may be paid to join
+    a cascade, in this order. `voters` are the voices of both with what the vote needs to know of them. `because`: why a strategy other than the
+    fusion's was chosen. `caps` None: nothing may be paid; `final`: a call that is too dear ends the request. `deadline` is absolute, seconds on the
+    loop's clock, `time` the wall's when it was made; `grace` seconds after the quorum. `ignored`: limits of the client's that are looser than ours.
     """
 
     request: Request
@@ -53,6 +49,7 @@ class Plan:
     because: Because | None
     wanted: Wanted | None
     calls: tuple[Call, ...]
+    escalation: tuple[Call, ...]
     voters: tuple[Voter, ...]
     judge: Member | None
     writer: Member | None
@@ -60,6 +57,35 @@ class Plan:
     quorum: int | None
     grace: float
     deadline: float
+    time: datetime
+    thrift: float
+    accept: float
+    traffic: Traffic
+    privacy: Privacy
+    caps: Caps | None
+    final: bool
+    ignored: tuple[str, ...]
+
+    @property
+    def paid(self) -> int:
+        """How many paid calls it may make at the most; of those that take over from each other, one."""
+        panel = sum(call.member.paid for call in self.calls)
+        beside = (*(call.member for call in self.escalation), *self._beside())
+        return max(1, (min(panel, 1) if self.strategy == "single" else panel) + sum(member.paid for member in beside if member))
+
+    def _beside(self) -> tuple[Member | None, ...]:
+        """Who is asked after the panel, once for each call: the judge of a selection is asked twice, an analysis is made only for a writer."""
+        match self.strategy:
+            case "select":
+                return self.judge, self.judge
+            case "synthesize" if self.writer:
+                return self.judge or self.writer, self.writer
+        return ()
+
+    @property
+    def asked_for(self) -> str:
+        """The name of what was asked for: a fusion's as it is served, or a member's own."""
+        return f"fusion/{self.fusion}" if self.fusion else self.calls[0].member.name
 
     def most_skilled(self, voices: Iterable[str]) -> str:
         """The voice most likely to be right; equals go by panel order."""
@@ -68,66 +94,79 @@ class Plan:
         return max((voter for voter in self.voters if voter.name in among), key=lambda voter: (ranked[voter], -self.voters.index(voter))).name
 
 
-def plan(request: Request, catalog: Catalog, now: float) -> Plan:
+def plan(request: Request, catalog: Catalog, situation: Situation) -> Plan:
     """The plan for a request.
 
-    Raises UnknownModel with the nearest name; OverBudget or Unavailable for a member asked for by its own name that may not or cannot be asked;
-    ContextExceeded and BadRequest where the request fits nobody; Unavailable where nobody is left for another reason.
+    Raises UnknownModel with the nearest name; OverBudget where the budget says to reject. Where nobody is left, a member asked for by its own name
+    among them: Unavailable if somebody may be back, else ContextExceeded or BadRequest if the request fits nobody who may be asked, Forbidden or
+    OverBudget if nobody may.
     """
-    target = look_up(request.model, catalog)
+    name = catalog.aliases.get(request.model, request.model)
+    target = look_up(routed(request, catalog.routes, name) if name == "auto" else name, catalog)
     if isinstance(target, Member):
-        _refuse_overrides(request)
+        _refuse_overrides(request, target)
         fusion = Fusion(name=target.name, config=FusionConfig(strategy="single"), panel=(Seat(member=target.name),), judge=None, writer=None)
-        return _planned(request, fusion, catalog, now, named=target)
-    return _planned(request, _overridden(target, request, catalog), catalog, now)
+        return _planned(request, fusion, catalog, situation, named=target)
+    return _planned(request, _overridden(target, request, catalog), catalog, situation)
 
 
-def _refuse_overrides(request: Request) -> None:
+def _refuse_overrides(request: Request, member: Member) -> None:
+    """Raises BadRequest where a single member is to be a fusion."""
+    meant = "is a member" if request.model == member.name else f"stands for the member '{member.name}'"
     for field in ("strategy", "panel", "judge", "writer"):
         if getattr(request.overrides, field) is not None:
-            raise BadRequest(f"fusion.{field} needs a fusion as the model, and '{request.model}' is a member", param=f"fusion.{field}")
+            raise BadRequest(f"fusion.{field} needs a fusion as the model, and '{request.model}' {meant}", param=f"fusion.{field}")
 
 
 def _overridden(fusion: Fusion, request: Request, catalog: Catalog) -> Fusion:
     wish = request.overrides
-    for field, names in (
-        ("panel", wish.panel or ()),
-        ("judge", [wish.judge] if wish.judge else []),
-        ("writer", [wish.writer] if wish.writer else []),
-    ):
-        for name in names:
-            if name not in catalog.members:
-                raise UnknownModel(f"fusion.{field}: no member named '{name}'{nearest(name, catalog.members)}", param=f"fusion.{field}")
-    for name, count in Counter(wish.panel).items():
+    panel = [_wished(name, "panel", catalog) for name in wish.panel or ()]
+    judge, writer = (wished and _wished(wished, role, catalog) for wished, role in ((wish.judge, "judge"), (wish.writer, "writer")))
+    for name, count in Counter(panel).items():
         if count > 1:
-            raise BadRequest(f"fusion.panel names '{name}' more than once", param="fusion.panel")
+            raise BadRequest(f"fusion.panel names '{shortened(name)}' more than once", param="fusion.panel")
     config = fusion.config
     if wish.strategy:
         config = replace(config, strategy=wish.strategy)  # type: ignore[arg-type]  # decoding has checked the name
     return replace(
         fusion,
-        config=replace(config, quorum=None) if wish.panel else config,
-        panel=tuple(Seat(member=name) for name in wish.panel) if wish.panel else fusion.panel,
-        judge=wish.judge or fusion.judge,
-        writer=wish.writer or wish.judge or fusion.writer,
+        config=replace(config, quorum=None) if panel else config,
+        panel=tuple(Seat(member=name) for name in panel) or fusion.panel,
+        escalate=tuple(name for name in fusion.escalate if name not in panel),
+        judge=judge or fusion.judge,
+        writer=writer or judge or fusion.writer,
     )
 
 
-def _planned(request: Request, fusion: Fusion, catalog: Catalog, now: float, named: Member | None = None) -> Plan:
-    deadline = now + (named.total_seconds if named else fusion.config.deadline_seconds)
-    able, skipped = _sorted_out(request, [catalog.members[seat.member] for seat in fusion.panel])
-    if not able:
-        raise _nobody(fusion, skipped, named)
-    seats = [seat for seat in fusion.panel if seat.member in able]
-    calls = [call for seat in seats for call in _calls(request, able[seat.member], seat, deadline)]
-    judge, writer = (_asked_alone(catalog, name) for name in (fusion.judge, fusion.writer))
-    strategy, because = _as_the_request_is(request, fusion.config.strategy)
-    kind = fusion.config.kind if request.format is None else None  # a document that was asked for is a document, whatever the fusion is for
-    key = wanted(request, kind) if strategy == "vote" else None
-    if strategy == "vote" and key is None:
-        strategy, because = ("select" if judge else "single"), "no_key"
+def _wished(name: str, role: str, catalog: Catalog) -> str:
+    """The member that a request names, or means by its model's own name (the first with that model). Raises UnknownModel."""
+    if name in catalog.members:
+        return name
+    if meant := next((member.name for member in catalog.members.values() if member.model == name), None):
+        return meant
+    raise UnknownModel(f"fusion.{role}: no member named '{shortened(name)}'{nearest(name, catalog.members)}", param=f"fusion.{role}")
+
+
+def _planned(request: Request, fusion: Fusion, catalog: Catalog, situation: Situation, named: Member | None = None) -> Plan:
+    config, limits = fusion.config, terms(request, fusion, situation)
+    deadline = situation.now + (named.total_seconds if named else config.deadline_seconds)
+    strategy, because, key = _strategy(request, fusion)
+    able, unable = sorted_out(limits, [catalog.members[seat.member] for seat in fusion.panel])
+    calls = [call for seat in fusion.panel if seat.member in able for call in _calls(request, able[seat.member], seat, deadline)]
+    helped = fusion.escalate if config.strategy == "cascade" else ()
+    askable, unaskable = sorted_out(limits, [catalog.members[name] for name in helped])
+    escalation = [_called(request, member, deadline) for member in askable.values()]
+    judge, writer, absent = _judge_and_writer(fusion, strategy, catalog, limits)
+    skipped = _once([*unable, *unaskable, *absent])
+    if _final(situation):
+        _refuse_dear(skipped)
+    if not calls + escalation:
+        raise _nobody(fusion, [*unable, *unaskable], situation)
+    if because == "no_key" and judge is None:
+        strategy = "single"
     if strategy == "single" and named is None:
-        calls = _in_order([call for call in calls if call.sample == 1], because)
+        *before, last = _in_order([call for call in calls if call.sample == 1], escalation, because, situation)
+        calls, escalation = [*(replace(call, patient=False) for call in before), last], []
     return Plan(
         request=request,
         fusion=None if named else fusion.name,
@@ -135,14 +174,61 @@ def _planned(request: Request, fusion: Fusion, catalog: Catalog, now: float, nam
         because=because,
         wanted=key,
         calls=tuple(calls),
-        voters=tuple(_voter(call) for call in calls),
+        escalation=tuple(escalation),
+        voters=_voters([*calls, *escalation], situation),
         judge=judge,
         writer=writer,
-        skipped=tuple(skipped),
-        quorum=fusion.config.quorum,
-        grace=fusion.config.grace_seconds,
+        skipped=skipped,
+        quorum=config.quorum,
+        grace=config.grace_seconds,
         deadline=deadline,
+        time=situation.time,
+        thrift=config.thrift,
+        accept=config.accept,
+        traffic=situation.traffic.get((f"fusion/{fusion.name}", key.kind), Traffic()) if key else Traffic(),
+        privacy=limits.privacy,
+        caps=limits.caps,
+        final=_final(situation),
+        ignored=limits.ignored,
     )
+
+
+def _strategy(request: Request, fusion: Fusion) -> tuple[StrategyName, Because | None, Wanted | None]:
+    """How the request is answered, why not as the fusion says, and what is counted."""
+    strategy, because = _as_the_request_is(request, fusion.config.strategy)
+    if strategy not in ("vote", "cascade"):
+        return strategy, because, None
+    kind = fusion.config.kind if request.format is None else None  # a document that was asked for is a document, whatever the fusion is for
+    if key := wanted(request, kind):
+        return strategy, because, key
+    return ("select" if strategy == "vote" and fusion.judge else "single"), "no_key", None
+
+
+def _judge_and_writer(fusion: Fusion, strategy: StrategyName, catalog: Catalog, limits: Terms) -> tuple[Member | None, Member | None, list[Skipped]]:
+    """The judge and the writer, where the strategy needs them and they may be asked: one reads the request as text, the other has it as it is."""
+    judge = fusion.judge if strategy in ("select", "synthesize") else None
+    writer = fusion.writer if strategy == "synthesize" else None
+    judges, unable = sorted_out(limits.judging(), [catalog.members[judge]] if judge else [])
+    writers, unfit = sorted_out(limits, [catalog.members[writer]] if writer else [])
+    return next(iter(judges.values()), None), next(iter(writers.values()), None), [*unable, *unfit]
+
+
+def _once(skipped: Iterable[Skipped]) -> tuple[Skipped, ...]:
+    """Each member once, with the first reason."""
+    found: dict[str, Skipped] = {}
+    for skip in skipped:
+        found.setdefault(skip.member.name, skip)
+    return tuple(found.values())
+
+
+def _final(situation: Situation) -> bool:
+    return situation.budget is not None and situation.budget.when_exhausted == "reject"
+
+
+def _refuse_dear(skipped: Iterable[Skipped]) -> None:
+    """Raises OverBudget where somebody is left out for it."""
+    if dear := [skip for skip in skipped if skip.reason == "budget"]:
+        raise OverBudget(_told(dear), param="model")
 
 
 def _as_the_request_is(request: Request, strategy: StrategyName) -> tuple[StrategyName, Because | None]:
@@ -154,46 +240,25 @@ def _as_the_request_is(request: Request, strategy: StrategyName) -> tuple[Strate
     return strategy, None
 
 
-def _sorted_out(request: Request, panel: Iterable[Member]) -> tuple[dict[str, Member], list[Skipped]]:
-    able: dict[str, Member] = {}
-    skipped: dict[str, Skipped] = {}
-    for member in panel:
-        if unfit := _unfit(request, member):
-            skipped[member.name] = unfit
-        else:
-            able[member.name] = member
-    return able, list(skipped.values())
-
-
-def _unfit(request: Request, member: Member) -> Skipped | None:
-    if member.unavailable:
-        return Skipped(member=member, reason="unavailable", why=member.unavailable)
-    if member.paid:
-        return Skipped(member=member, reason="budget", why=_UNPAID)
-    if not member.vision and any(isinstance(part, ImagePart) for message in request.messages for part in message.parts):
-        return Skipped(member=member, reason="modality", why="cannot see images")
-    if member.context is not None and least_tokens(request) > member.context:
-        return Skipped(member=member, reason="context", why=f"its context of {member.context} tokens is too small for the request")
-    return None
-
-
-def least_tokens(request: Request) -> int:
-    """Tokens that the request's text surely has in any tokenizer."""
-    return sum(len(message.text.encode(errors="surrogatepass")) for message in request.messages) // MOST_BYTES_PER_TOKEN
-
-
-def _nobody(fusion: Fusion, skipped: Sequence[Skipped], named: Member | None) -> Exception:
-    reasons = {skip.reason for skip in skipped}
-    told = "; ".join(f"{skip.member.name}: {skip.why}" for skip in skipped)
-    if reasons == {"context"}:
-        return ContextExceeded(f"the request is longer than any member's context ({told})", param="messages")
-    if reasons == {"modality"}:
-        return BadRequest(f"nobody asked can take images ({told})", param="messages")
-    if named and reasons == {"budget"}:
-        return OverBudget(told, param="model")
+def _nobody(fusion: Fusion, skipped: Sequence[Skipped], situation: Situation) -> FusiondError:
+    """Why nobody is asked: when somebody may be back, else what the client can mend by itself, else what forbids it."""
+    reasons, told = {skip.reason for skip in skipped}, _told(skipped)
     if not skipped:
-        return Unavailable(f"the panel of fusion/{fusion.name} is empty: no provider has offered a model so far", retry_after=10)
-    return Unavailable(f"nobody may answer ({told})", retry_after=10)
+        return Unavailable(f"the panel of fusion/{fusion.name} is empty: no provider has offered a model so far", retry_after=UNKNOWN_WAIT)
+    if reasons & {"unavailable", "offline", "cooling"}:
+        back = min((skip.until for skip in skipped if skip.until is not None), default=situation.now + UNKNOWN_WAIT)
+        return Unavailable(f"nobody may answer ({told})", retry_after=max(1.0, back - situation.now))
+    if "context" in reasons:
+        return ContextExceeded(f"the request is longer than the context of whoever may be asked ({told})", param="messages")
+    if "modality" in reasons:
+        return BadRequest(f"nobody who may be asked can take images ({told})", param="messages")
+    if "privacy" in reasons:
+        return Forbidden(f"nobody may be asked ({told})", param="model")
+    return OverBudget(f"nobody may be paid ({told})", param="model")
+
+
+def _told(skipped: Iterable[Skipped]) -> str:
+    return "; ".join(f"{skip.member.name}: {skip.why}" for skip in skipped)
 
 
 def _calls(request: Request, member: Member, seat: Seat, deadline: float) -> list[Call]:
@@ -210,28 +275,44 @@ def _calls(request: Request, member: Member, seat: Seat, deadline: float) -> lis
     return calls
 
 
-def _asked_alone(catalog: Catalog, name: str | None) -> Member | None:
-    """A judge or writer that may be asked; its prompt is text, whatever the request holds."""
-    member = catalog.members[name] if name else None
-    return None if member is None or member.unavailable or member.paid else member
+def _called(request: Request, member: Member, deadline: float) -> Call:
+    return Call(voice=member.name, member=member, request=request, deadline=deadline)
 
 
-def _in_order(calls: list[Call], because: Because | None) -> list[Call]:
-    """The order of takeover: the panel's own for `single`; where one is to answer for all, the most skilled first, and for tools who can call any."""
+def _in_order(calls: list[Call], escalation: list[Call], because: Because | None, situation: Situation) -> list[Call]:
+    """The order of takeover: the panel's own for `single`; where one is to answer for all, the most skilled first, and last who may be paid.
+
+    For tools, whoever can call them comes before those who cannot.
+    """
     match because:
         case None:
             return calls
         case "no_key":
-            return _by_skill(calls)
+            return [*_by_skill(calls, situation), *escalation]
         case "actor":
-            return _by_skill([call for call in calls if call.member.tools]) + _by_skill([call for call in calls if not call.member.tools])
+            able, unable = ([[call for call in some if call.member.tools is tools] for some in (calls, escalation)] for tools in (True, False))
+            return [*_by_skill(able[0], situation), *able[1], *_by_skill(unable[0], situation), *unable[1]]
 
 
-def _by_skill(calls: list[Call]) -> list[Call]:
-    ranked = {voter.name: skill for voter, skill in skills(Model(), [_voter(call) for call in calls]).items()}
+def _by_skill(calls: list[Call], situation: Situation) -> list[Call]:
+    ranked = {voter.name: skill for voter, skill in skills(Model(), _voters(calls, situation)).items()}
     return sorted(calls, key=lambda call: -ranked[call.voice])
 
 
-def _voter(call: Call) -> Voter:
-    member = call.member
-    return Voter(name=call.voice, paid=member.paid, reasoning=member.reasoning, size=member.size, member=member.name, prior=member.skill)
+def _voters(calls: Sequence[Call], situation: Situation) -> tuple[Voter, ...]:
+    """What the vote needs to know of each voice. Paid ones rank by what a usual call costs."""
+    tariffs = {call.voice: call.member.tariff for call in calls if call.member.paid}
+    prices = {voice: float(tariff.expected(*USUAL_CALL, situation.time)) for voice, tariff in tariffs.items() if tariff}
+    dearest = max(prices.values(), default=0.0)
+    return tuple(
+        Voter(
+            name=call.voice,
+            paid=call.member.paid,
+            reasoning=call.member.reasoning,
+            size=call.member.size,
+            rank=rank(price, dearest) if (price := prices.get(call.voice)) else 1.0,
+            member=call.member.name,
+            prior=call.member.skill,
+        )
+        for call in calls
+    )

@@ -12,8 +12,8 @@ from fusiond.events import Usage
 
 Role = Literal["panel", "judge", "writer"]
 Status = Literal["answered", "abstained", "failed", "timed_out", "cancelled", "skipped"]
-Decision = Literal["relayed", "first", "agreed", "majority", "weighted", "selected", "synthesized", "actor", "no_key"]
-Degraded = Literal["quorum", "deadline", "judge_failed", "fallback", "members", "budget"]
+Decision = Literal["relayed", "first", "agreed", "majority", "weighted", "escalated", "selected", "synthesized", "actor", "no_key"]
+Degraded = Literal["budget", "privacy", "offline", "output_capped", "quorum", "deadline", "judge_failed", "fallback", "members"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +56,7 @@ class Report:
     decision: Decision | None = None
     confidence: float | None = None
     agreement: float | None = None
+    key: str | None = None
     analysis: Mapping[str, Any] | None = None
     members: tuple[MemberReport, ...] = ()
     degraded: tuple[Degraded, ...] = ()

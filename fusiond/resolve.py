@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fusiond import guess
@@ -17,9 +18,13 @@ from fusiond.config.tree import (
     OpenAIConfig,
     OpenRouterConfig,
     Place,
+    Price,
     ProviderConfig,
     Seat,
 )
+
+if TYPE_CHECKING:
+    from fusiond.tariff import Tariff
 
 CONTEXT_LIMIT = 16384
 """Tokens. A model that supports more gets this much unless its member says otherwise: the cache for a window costs memory whether used or not."""
@@ -43,7 +48,7 @@ def resolve(config: Config, discovered: Discovered, memory: int) -> Catalog:
         if name not in members and slash and provider in config.providers and model != "*":
             members[name] = _found(config, discovered, provider, model)
     filled = {name: _fusion(name, fusion, members) for name, fusion in fusions.items()}
-    return Catalog(members=members, fusions=filled, aliases=config.aliases)
+    return Catalog(members=members, fusions=filled, routes=config.routes, aliases=config.aliases)
 
 
 def default_panel(discovered: Discovered, config: Config, memory: int) -> tuple[Seat, ...]:
@@ -75,7 +80,7 @@ def _place_unseen(model: str, provider: ProviderConfig) -> Place:
 
 
 def _place_of_host(host: str) -> Place:
-    if host == "localhost" or host.endswith(".localhost"):
+    if host == "localhost":  # names below it are asked for in the DNS by some resolvers
         return "local"
     try:
         address = ipaddress.ip_address(host)
@@ -101,7 +106,7 @@ def _largest(models: list[tuple[str, ModelFacts]], memory: int) -> list[tuple[st
 
 
 def _named(fusions: Iterable[FusionConfig]) -> list[str]:
-    return [name for fusion in fusions for name in (*(seat.member for seat in fusion.panel), fusion.judge, fusion.writer) if name]
+    return [name for fusion in fusions for name in (*(seat.member for seat in fusion.panel), *fusion.escalate, fusion.judge, fusion.writer) if name]
 
 
 def _found(config: Config, discovered: Discovered, provider: str, model: str) -> Member:
@@ -127,14 +132,21 @@ def _member(name: str, entry: MemberConfig, config: Config, discovered: Discover
         tools=_first_said(facts.tools, not isinstance(provider, LlamaCppConfig)),
         vision=_first_said(facts.vision, not isinstance(provider, LlamaCppConfig)),
         options=entry.options,
-        price=entry.price or facts.price,
+        tariff=_own(entry.price) if entry.price else facts.tariff,
+        longest=facts.longest,
         skill=entry.skill,
         first_token_seconds=entry.first_token_seconds,
         stall_seconds=entry.stall_seconds,
         total_seconds=entry.total_seconds,
-        unavailable=facts.unavailable or (said.error if isinstance(provider, OpenRouterConfig | LlamaCppConfig) else None),
+        unavailable=facts.unavailable or said.closed,
         discovered=discovered_at,
     )
+
+
+def _own(price: Price) -> Tariff:
+    from fusiond.tariff import Tariff  # noqa: PLC0415  # most members cost nothing
+
+    return Tariff.per_million(price.input, price.output)
 
 
 def _first_said(*answers: bool | None) -> bool:
@@ -149,13 +161,13 @@ def _context(entry: MemberConfig, facts: ModelFacts, provider: ProviderConfig) -
 
 
 def _fusion(name: str, fusion: FusionConfig, members: dict[str, Member]) -> Fusion:
-    written = {entry.member for entry in fusion.panel}
+    written = {*(entry.member for entry in fusion.panel), *fusion.escalate}
     seats = [seat for entry in fusion.panel for seat in _spread(entry, members) if seat is entry or seat.member not in written]
-    return Fusion(name=name, config=fusion, panel=tuple(seats), judge=fusion.judge, writer=fusion.writer or fusion.judge)
+    return Fusion(name=name, config=fusion, panel=tuple(seats), escalate=fusion.escalate, judge=fusion.judge, writer=fusion.writer or fusion.judge)
 
 
 def _spread(seat: Seat, members: dict[str, Member]) -> list[Seat]:
-    """`PROVIDER/*` stands for all of its models that can chat, in order of their names; one that has a seat of its own as well keeps that alone."""
+    """`PROVIDER/*` stands for all of its models that can chat, in order of their names; one that has a place of its own as well keeps that alone."""
     provider, _, model = seat.member.partition("/")
     if model != "*":
         return [seat]

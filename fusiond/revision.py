@@ -6,19 +6,27 @@ A request leases the current revision and keeps it to its end. A revision that h
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from functools import cached_property
+from hashlib import sha256
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from fusiond.catalog import Catalog, Discovered, Member
-from fusiond.config.tree import Config
+from fusiond.catalog import Catalog, Discovered, Member, ProviderFacts, look_up
+from fusiond.config.tree import Config, LlamaCppConfig
+from fusiond.errors import UnknownModel
 from fusiond.gate import Gate
 from fusiond.members import Provider, State
-from fusiond.resolve import resolve
+from fusiond.policy.privacy import allows
+from fusiond.resolve import place_of, resolve
 
 if TYPE_CHECKING:
     from fusiond.call import Call
     from fusiond.events import Event
+    from fusiond.guard import Patterns
+    from fusiond.members.listen import Again
+    from fusiond.reach import Reach
 
 Clients: TypeAlias = Mapping[str, Callable[[], Provider]]
 """How the client of each provider is made."""
@@ -27,40 +35,78 @@ FIRST_LOOK_SECONDS = 5.0
 """So long a request waits for the first look at the providers, whose models it may ask for."""
 
 
-class Revision:
-    """A configuration at work. `number` counts from 1; `facts` is what its providers last said; `providers` are the clients made so far."""
+class Access(NamedTuple):
+    """Who may come in, and what tells each provider's key and the daemon's tokens from other ones without telling them."""
 
-    def __init__(self, number: int, config: Config, clients: Clients, gate: Gate, *, memory: int) -> None:
+    gate: Gate
+    secrets: Mapping[str, Hashable]
+
+
+class Revision:
+    """A configuration at work.
+
+    `number` counts from 1; `facts` is what its providers last said; `providers` are the clients made so far.
+    """
+
+    def __init__(self, number: int, config: Config, clients: Clients, access: Access, *, memory: int) -> None:
         self.number = number
         self.config = config
+        self.secrets = access.secrets
         self.providers: dict[str, Provider] = {}
         self._clients = clients
-        self.gate = gate
+        self._servers = {name: f"{name} {_digest(provider, access.secrets.get(name))}" for name, provider in config.providers.items()}
+        self.gate = access.gate
         self.facts: Discovered = {}
         self.catalog: Catalog = resolve(config, {}, memory)
         self.users = 0
         self.replaced = False
         self._memory = memory
-        self._looked = asyncio.Event()
+        self._unseen = set(self.asked())
+        self._news = asyncio.Event()
+
+    @cached_property
+    def never_remote(self) -> Patterns:
+        """What must not leave this machine."""
+        from fusiond.guard import Patterns  # noqa: PLC0415  # with the first question
+
+        return Patterns(self.config.privacy.never_remote)
 
     def learn(self, facts: Discovered) -> bool:
-        """Take what the providers said; whether it is news."""
-        self._looked.set()
-        if facts == self.facts:
+        """Take what some providers said; whether it is news. One that brings nothing now still has the models that it had."""
+        self._unseen -= facts.keys()
+        self._news.set()
+        self._news = asyncio.Event()
+        known = {**self.facts, **{name: _since(self.facts.get(name), said) for name, said in facts.items()}}
+        if known == self.facts:
             return False
-        self.facts = facts
-        self.catalog = resolve(self.config, facts, self._memory)
+        self.facts = known
+        self.catalog = resolve(self.config, known, self._memory)
         return True
 
-    async def looked(self) -> None:
-        """Wait until the providers have been looked at once, or for a few seconds."""
-        if self._looked.is_set():
-            return
-        try:
+    async def looked(self, model: str | None = None) -> None:
+        """Wait until the providers that may answer for *model* (None: all) have been looked at once, or for a few seconds."""
+        with suppress(TimeoutError):
             async with asyncio.timeout(FIRST_LOOK_SECONDS):
-                await self._looked.wait()
-        except TimeoutError:
-            self._looked.set()
+                while self._unseen and not self._unseen.isdisjoint(self._needed(model)):
+                    await self._news.wait()
+                return
+        self._unseen.clear()
+
+    def _needed(self, model: str | None) -> set[str]:
+        """The providers that decide what a name stands for and how its members are."""
+        if model is None:
+            return set(self.config.providers)
+        try:
+            target = look_up(model, self.catalog)
+        except UnknownModel:
+            return {model.partition("/")[0]}
+        if isinstance(target, Member):
+            return {target.provider}
+        if not (self.config.fusions and target.config.panel):  # whatever there is
+            return set(self.config.providers)
+        names = [*(seat.member for seat in target.config.panel), *target.escalate, target.judge, target.writer]
+        members = self.catalog.members
+        return {members[name].provider if name in members else name.partition("/")[0] for name in names if name}
 
     def provider(self, name: str) -> Provider:
         """The client of a provider, made when it is first needed."""
@@ -68,16 +114,35 @@ class Revision:
             self.providers[name] = self._clients[name]()
         return self.providers[name]
 
-    def listen(self, call: Call) -> AsyncGenerator[Event, None]:
+    def server(self, provider: str) -> Hashable:
+        """What identifies a provider over all revisions: its settings and its key. A changed one is another, of whom nothing is known yet."""
+        return self._servers[provider]
+
+    def identity(self, member: Member) -> Hashable:
+        """What identifies a member over all revisions."""
+        return self._servers[member.provider], member.model
+
+    def lose(self, provider: str, why: str, reach: Reach) -> None:
+        """A connection to a provider could not be made: where it is beyond this network, it is looked for until there is one."""
+        config = self.config.providers[provider]
+        if not isinstance(config, LlamaCppConfig) and place_of(config) == "remote":
+            reach.lose(self.server(provider), config.url, why, asyncio.get_running_loop().time())
+
+    def asked(self) -> list[str]:
+        """The providers that may be asked for what they have: none beyond what privacy allows, and none that cannot be reached."""
+        config = self.config
+        offline = config.offline.mode == "always"
+        places = {name: place_of(provider) for name, provider in config.providers.items()}
+        return [name for name, place in places.items() if allows(config.privacy.default, place) and not (offline and place == "remote")]
+
+    def listen(self, call: Call, again: Again) -> AsyncGenerator[Event, None]:
         """One member's answer."""
         from fusiond.members.listen import listen  # noqa: PLC0415  # with the first question, not with the daemon
 
-        return listen(self.provider(call.member.provider), call)
+        return listen(self.provider(call.member.provider), call, again)
 
     def state(self, member: Member) -> State | str:
         """How a member is, for people."""
-        if member.unavailable or member.paid:
-            return "unavailable"
         return self.provider(member.provider).state(member)
 
     async def close(self) -> None:
@@ -108,6 +173,15 @@ class Revisions:
         old, self.current = self.current, new
         old.replaced = True
         await _retire(old)
+
+
+def _digest(*facts: object) -> str:
+    return sha256(repr(facts).encode()).hexdigest()
+
+
+def _since(before: ProviderFacts | None, said: ProviderFacts) -> ProviderFacts:
+    """A provider that cannot be reached now still has the models that it had: who asks for one is told that, not that there is none."""
+    return replace(said, models=before.models) if before and said.error else said
 
 
 async def _retire(revision: Revision) -> None:

@@ -1,30 +1,43 @@
 """The line: the one place where decisions meet I/O.
 
-`answering` opens the members of a plan, hands their events to its strategy, and keeps the record. Leaving it, for whatever reason (answered,
-settled, client gone, deadline, shutdown), is one and the same path.
+`answering` opens the members of a plan, hands their events to its strategy, and keeps the record: money is set aside before a paid call and settled
+after it, and how each call ended is what is known of its member's health. Leaving it, for whatever reason (answered, settled, client gone, deadline,
+shutdown), is one and the same path.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
 
-from fusiond.events import Event, Finished
+from fusiond.call import Call
+from fusiond.catalog import Member
+from fusiond.errors import Cooling, MemberError, Unwilling
+from fusiond.events import Event, Failed, Finished
 from fusiond.fuse import STRATEGIES
 from fusiond.fuse.outcome import UNDECIDED, Decided, Outcome
-from fusiond.merge import Gathering, Listen, gathering
+from fusiond.health import CANCELLED, Entry
+from fusiond.keep import Keep
+from fusiond.merge import Gathering, Part, gathering
 from fusiond.plan import Plan
+from fusiond.policy.breaker import Refusal
+from fusiond.purse import Purse
 from fusiond.report import Report
+from fusiond.revision import Revision
 from fusiond.telemetry import reported
 
 
 class Answer:
     """An answer in the making: its events, to be read once, and at any time what is known of it."""
 
-    def __init__(self, plan: Plan, members: Gathering, outcome: AsyncIterator[Outcome]) -> None:
+    def __init__(self, plan: Plan, members: Gathering, purse: Purse, outcome: AsyncIterator[Outcome]) -> None:
         self._plan = plan
         self._members = members
+        self._purse = purse
         self._outcome = outcome
         self._loop = asyncio.get_running_loop()
         self.decided = UNDECIDED
@@ -44,7 +57,7 @@ class Answer:
         """What became of the request so far."""
         if self._final is not None:
             return self._final
-        report = reported(self._plan, self._members.parts, self.decided, self._loop.time())
+        report = reported(self._plan, self._members.parts, self.decided, self._purse, self._loop.time())
         if self.finished:
             self._final = report
         return report
@@ -52,13 +65,82 @@ class Answer:
     def overhead(self, began: float) -> float:
         """Seconds that the daemon itself has taken since *began*: before the first member was asked, and since the last was heard."""
         parts = self._members.parts.values()
-        asked = min((part.asked for part in parts), default=began)
-        heard = max((part.ended or part.first or part.asked for part in parts), default=began)
-        return max(0.0, asked - began) + max(0.0, self._loop.time() - heard)
+        now = self._loop.time()
+        asked = min((part.asked for part in parts), default=now)
+        heard = max((part.ended or part.first or 0.0 for part in parts), default=0.0) or now
+        return max(0.0, asked - began) + max(0.0, now - heard)
 
 
 @asynccontextmanager
-async def answering(plan: Plan, listen: Listen) -> AsyncIterator[Answer]:
-    """Carry a plan out, for as long as the block lasts. `listen` opens one member's stream."""
-    async with gathering(listen) as members, aclosing(STRATEGIES[plan.strategy](plan, members)) as outcome:
-        yield Answer(plan, members, outcome)
+async def answering(plan: Plan, revision: Revision, keep: Keep) -> AsyncIterator[Answer]:
+    """Carry a plan out, for as long as the block lasts."""
+    purse = _purse(plan, keep)
+    asking = _Asking(revision, keep, purse)
+    async with gathering(asking.listen, asking.left) as members, aclosing(STRATEGIES[plan.strategy](plan, members)) as outcome:
+        answer = Answer(plan, members, purse, outcome)
+        yield answer
+        if plan.wanted and answer.decided.traffic:
+            keep.traffic[plan.asked_for, plan.wanted.kind] = answer.decided.traffic
+
+
+def _purse(plan: Plan, keep: Keep) -> Purse:
+    return Purse(
+        ledger=keep.ledger,
+        caps=plan.caps,
+        final=plan.final,
+        request_id=plan.request.id,
+        asked_for=plan.asked_for,
+        paid=plan.paid,
+        now=lambda: datetime.now(UTC),
+    )
+
+
+class _Asking:
+    """How one request asks its members, and what is learnt of them by that."""
+
+    def __init__(self, revision: Revision, keep: Keep, purse: Purse) -> None:
+        self._revision = revision
+        self._keep = keep
+        self._purse = purse
+        self._loop = asyncio.get_running_loop()
+        self._entries: dict[str, tuple[Entry, bool]] = {}
+
+    def listen(self, call: Call) -> AsyncGenerator[Event, None]:
+        """One member's answer, or why it is not asked."""
+        entry = self._keep.health.entered(self._revision.identity(call.member), self._loop.time())
+        if isinstance(entry, Refusal):  # since the plan was made
+            return _unasked(call, Cooling(entry.why) if entry.word == "cooling" else Unwilling(entry.why))
+        self._entries[call.voice] = entry, self._loading(call.member)
+        return self._purse.listen(call, self._ask) if call.member.paid else self._ask(call)
+
+    def left(self, part: Part) -> None:
+        """A call is over."""
+        if part.call.voice not in self._entries:
+            return
+        (entry, cold), member = self._entries.pop(part.call.voice), part.call.member
+        end, usage = part.transcript.end, part.transcript.usage
+        if usage and usage.cost and not member.paid:
+            self._purse.billed(part.call, usage.cost)
+        error = end.error if isinstance(end, Failed) else None
+        loading = cold or self._loading(member)
+        self._keep.health.left(entry, CANCELLED if end is None else error, self._loop.time(), loading=loading)
+        if error is not None and error.lost:
+            self._revision.lose(member.provider, error.message, self._keep.reach)
+
+    def _loading(self, member: Member) -> bool:
+        """Whether a local model has to be brought into memory first, which takes its time."""
+        return member.place == "local" and self._revision.state(member) != "ready"
+
+    def _ask(self, call: Call) -> AsyncGenerator[Event, None]:
+        return self._revision.listen(call, partial(self._again, call))
+
+    def _again(self, call: Call, error: MemberError, attempt: int) -> float | None:
+        """A provider that cannot be reached is not asked again, nor one whose bill would be unknown, nor where another may take over."""
+        if error.lost or not call.patient or (call.member.paid and not error.unbilled):
+            return None
+        jitter = random.random()  # noqa: S311  # to spread out those who failed together
+        return self._keep.health.retry_after(error, attempt, self._loop.time(), call.deadline, jitter)
+
+
+async def _unasked(call: Call, error: MemberError) -> AsyncGenerator[Event, None]:
+    yield Failed(member=call.voice, error=error)

@@ -19,6 +19,7 @@ from aiohttp import hdrs, web
 from fusiond.admission import BODY_LIMIT, Admission, Bodies
 from fusiond.errors import BadRequest, FusiondError, MethodNotAllowed, NotFound, Unavailable
 from fusiond.gate import Knock
+from fusiond.keep import Keep
 from fusiond.revision import Revisions
 from fusiond.wire.openai_errors import envelope
 
@@ -39,9 +40,10 @@ INTERNAL = FusiondError("internal error, see the daemon's log")
 class Server:
     """What every connection shares, over all revisions."""
 
-    def __init__(self, revisions: Revisions) -> None:
+    def __init__(self, revisions: Revisions, keep: Keep) -> None:
         limits = revisions.current.config.server
         self.revisions = revisions
+        self.keep = keep
         self.admission = Admission(limits.max_requests, limits.queue)
         self.bodies = Bodies()
         self.started = int(time.time())
@@ -137,6 +139,7 @@ def _knock(http: web.Request) -> Knock:
         method=http.method,
         path=http.path,
         host=headers.get(hdrs.HOST),
+        address=name[0].partition("%")[0].removeprefix("::ffff:") if isinstance(name, tuple) else None,
         target_host=None if http.raw_path.startswith("/") else _target_host(http.raw_path),
         origin=headers.get(hdrs.ORIGIN),
         fetch_site=headers.get("Sec-Fetch-Site"),
@@ -177,7 +180,8 @@ def _translated(http: web.Request, error: web.HTTPException) -> FusiondError:
 
 
 def _refusal(http: web.Request, error: FusiondError) -> web.Response:
-    headers = {} if error.retry_after is None else {hdrs.RETRY_AFTER: str(max(1, round(error.retry_after)))}
+    spent = {"x-should-retry": "false"} if error.spent else {}
+    headers = spent if error.retry_after is None else spent | {hdrs.RETRY_AFTER: str(max(1, round(error.retry_after)))}
     response = web.Response(status=error.status, body=envelope(error, http[REQUEST_ID]), content_type="application/json", headers=headers)
     if http.can_read_body and (http.content_length or BODY_LIMIT + 1) > BODY_LIMIT:
         response.force_close()

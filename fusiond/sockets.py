@@ -7,9 +7,11 @@ never taken over (asyncio would do so silently); what a dead one left behind is 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import socket
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -51,8 +53,8 @@ class Listener:
             self._lock.close()
 
 
-def bind(address: Address) -> Listener:
-    """Bind and listen. Raises CannotListen."""
+def bind(address: Address, held: Collection[Address] = ()) -> Listener:
+    """Bind and listen. `held`: where this process listens already. Raises CannotListen, with the way out where it stands in its own way."""
     try:
         match address:
             case TcpAddress():
@@ -62,7 +64,17 @@ def bind(address: Address) -> Listener:
     except CannotListen:
         raise
     except OSError as error:
-        raise CannotListen(f"cannot listen on {_named(address)}: {error.strerror or error}") from error
+        raise CannotListen(f"cannot listen on {_named(address)}: {error.strerror or error}{_in_our_way(address, error, held)}") from error
+    except UnicodeError:
+        raise CannotListen(f"cannot listen on {_named(address)}: no host can have this name") from None
+
+
+def _in_our_way(address: Address, error: OSError, held: Collection[Address]) -> str:
+    """What to do about an address whose port is taken by ourselves: addresses can lie inside each other, as 127.0.0.1 does in 0.0.0.0."""
+    if error.errno != errno.EADDRINUSE or not isinstance(address, TcpAddress):
+        return ""
+    ours = next((other for other in held if isinstance(other, TcpAddress) and other.port == address.port), None)
+    return f": this daemon has the port itself, on {_named(ours)}: restart it, or take another port" if ours else ""
 
 
 def _named(address: Address) -> str:

@@ -3,36 +3,56 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any, Protocol
 
-from fusiond.errors import FusiondError, TimedOut
+from fusiond.eligible import Skipped
+from fusiond.errors import Cooling, FusiondError, TimedOut, TooDear, Unwilling
 from fusiond.events import Failed, Usage
 from fusiond.fuse.outcome import Decided
 from fusiond.merge import Part
-from fusiond.plan import Plan, Skipped
+from fusiond.plan import Plan
 from fusiond.report import Degraded, MemberReport, Report, Status, Totals
+from fusiond.store.records import RequestRow
 
 log = logging.getLogger("fusiond.requests")
 
 BYTES_PER_TOKEN = 4
 """Where a member does not count its tokens, they are estimated at so many bytes each, and the usage says so."""
 
+UNASKED = (Cooling, TooDear, Unwilling)
+"""Errors of members that were not asked after all."""
+
+_LACK: Mapping[str, Degraded] = {"budget": "budget", "privacy": "privacy", "offline": "offline"}
+"""What is said of an answer because of members that were left out; for any other reason they are just missing."""
+
 Parts = Mapping[str, Part]
 
 
-def reported(plan: Plan, parts: Parts, decided: Decided, now: float) -> Report:
+class Bill(Protocol):
+    """What the calls of a request have cost: USD by voice, and the voices whose answers were cut short by the length that we sent."""
+
+    costs: dict[str, Decimal]
+    capped: set[str]
+
+
+def reported(plan: Plan, parts: Parts, decided: Decided, bill: Bill, now: float) -> Report:
     """What became of a request. `now`: the loop's clock."""
     usages = [part.transcript.usage for part in parts.values() if part.transcript.usage]
     prompt, completion, estimated = _delivered_tokens(plan, parts, decided)
+    cost = sum(bill.costs.values(), Decimal(0))
     return Report(
         strategy=plan.strategy,
         decision=decided.decision,
         confidence=decided.confidence,
         agreement=decided.agreement,
+        key=decided.keys.get(decided.voice),
         analysis=decided.analysis,
-        members=(*(_member(part, decided, now) for part in parts.values()), *(_left_out(skip) for skip in plan.skipped)),
-        degraded=_degraded(plan, parts, decided, now),
+        members=(*(_member(part, decided, bill, now) for part in parts.values()), *(_left_out(skip) for skip in plan.skipped)),
+        degraded=_degraded(plan, parts, decided, bill, now),
         prompt_tokens=prompt,
         completion_tokens=completion,
         estimated=estimated,
@@ -41,31 +61,87 @@ def reported(plan: Plan, parts: Parts, decided: Decided, now: float) -> Report:
             completion_tokens=sum(usage.completion_tokens for usage in usages),
             calls=len(parts),
         ),
-        cost_usd=sum((usage.cost or Decimal(0) for usage in usages), Decimal(0)),
+        cost_usd=cost,
+        saved_usd=Decimal(0) if decided.otherwise is None else decided.otherwise - cost,
     )
 
 
-def log_request(plan: Plan, report: Report, status: int, milliseconds: float, error: FusiondError | None = None) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What the client got: an HTTP status, after how long, why no answer; and the answer's text, where texts are kept."""
+
+    status: int
+    milliseconds: float
+    error: FusiondError | None = None
+    text: str | None = None
+
+
+def log_request(plan: Plan, report: Report, given: Given) -> None:
     """One line a request: facts and figures, no texts."""
     members = ",".join(f"{member.member}:{member.status}" for member in report.members)
     log.info(
         "request id=%s model=%s strategy=%s decision=%s status=%d ms=%.0f members=%s tokens=%d/%d cost=%s%s%s",
         plan.request.id,
-        f"fusion/{plan.fusion}" if plan.fusion else plan.calls[0].member.name,
+        plan.asked_for,
         report.strategy,
         report.decision,
-        status,
-        milliseconds,
+        given.status,
+        given.milliseconds,
         members,
         report.prompt_tokens,
         report.completion_tokens,
         report.cost_usd,
         f" degraded={','.join(report.degraded)}" if report.degraded else "",
-        f" error={error.code}" if error else "",
+        f" error={given.error.code}" if given.error else "",
     )
 
 
-def _member(part: Part, decided: Decided, now: float) -> MemberReport:
+def recorded(plan: Plan, report: Report, given: Given) -> RequestRow:
+    """What the records keep."""
+    return RequestRow(
+        id=plan.request.id,
+        time=time.time(),
+        model=plan.request.model,
+        fusion=plan.fusion,
+        strategy=report.strategy,
+        status=given.status,
+        decision=report.decision,
+        confidence=report.confidence,
+        agreement=report.agreement,
+        key=report.key,
+        degraded=report.degraded,
+        privacy=plan.privacy,
+        error=given.error.code if given.error else None,
+        milliseconds=given.milliseconds,
+        prompt_tokens=report.prompt_tokens,
+        completion_tokens=report.completion_tokens,
+        cost_usd=report.cost_usd,
+        saved_usd=report.saved_usd,
+        members=tuple(map(_row, report.members)),
+        prompt=None if given.text is None else "\n\n".join(f"[{message.role}] {message.text}" for message in plan.request.messages),
+        answer=given.text,
+    )
+
+
+def _row(member: MemberReport) -> Mapping[str, Any]:
+    usage = member.usage
+    return {
+        "member": member.member,
+        "sample": member.sample,
+        "role": member.role,
+        "place": member.place,
+        "status": member.status,
+        "key": member.key,
+        "first_token_ms": member.first_token_ms,
+        "total_ms": member.total_ms,
+        "prompt_tokens": usage.prompt_tokens if usage else None,
+        "completion_tokens": usage.completion_tokens if usage else None,
+        "cost_usd": f"{member.cost_usd:f}",
+        "error": member.error,
+    }
+
+
+def _member(part: Part, decided: Decided, bill: Bill, now: float) -> MemberReport:
     call, transcript = part.call, part.transcript
     end = transcript.end
     key = decided.keys.get(call.voice)
@@ -81,7 +157,7 @@ def _member(part: Part, decided: Decided, now: float) -> MemberReport:
         first_token_ms=_milliseconds(part.asked, part.first),
         total_ms=_milliseconds(part.asked, part.ended or now),
         usage=transcript.usage,
-        cost_usd=(transcript.usage and transcript.usage.cost) or Decimal(0),
+        cost_usd=bill.costs.get(call.voice, Decimal(0)),
         error=f"{end.error.reason}: {end.error.message}" if isinstance(end, Failed) else None,
     )
 
@@ -90,6 +166,8 @@ def _status(part: Part, decided: Decided) -> Status:
     end = part.transcript.end
     if end is None:
         return "cancelled"
+    if isinstance(end, Failed) and isinstance(end.error, UNASKED):
+        return "skipped"
     if isinstance(end, Failed):
         return "timed_out" if isinstance(end.error, TimedOut) else "failed"
     abstained = decided.keys.get(part.call.voice, "") is None
@@ -101,15 +179,13 @@ def _left_out(skip: Skipped) -> MemberReport:
     return MemberReport(member=member.name, sample=1, model=member.model, place=member.place, status="skipped", error=str(skip))
 
 
-def _degraded(plan: Plan, parts: Parts, decided: Decided, now: float) -> tuple[Degraded, ...]:
+def _degraded(plan: Plan, parts: Parts, decided: Decided, bill: Bill, now: float) -> tuple[Degraded, ...]:
     """Everything that made this answer less than it could have been, each once."""
-    ends = [part.transcript.end for part in parts.values() if part.call.role == "panel"]
-    failed = [end.error for end in ends if isinstance(end, Failed)]
-    found: list[Degraded] = list(decided.degraded)
-    if failed or any(skip.reason != "budget" for skip in plan.skipped):
-        found.append("members")
-    if any(skip.reason == "budget" for skip in plan.skipped):
-        found.append("budget")
+    failed = [part.transcript.end.error for part in parts.values() if isinstance(part.transcript.end, Failed) and part.call.role == "panel"]
+    missing = [skip.reason for skip in plan.skipped] + [error.reason if isinstance(error, UNASKED) else "failed" for error in failed]
+    found: list[Degraded] = [*decided.degraded, *(_LACK.get(reason, "members") for reason in missing)]
+    if decided.voice in bill.capped:
+        found.append("output_capped")
     if now >= plan.deadline and any(isinstance(error, TimedOut) for error in failed):
         found.append("deadline")
     return tuple(dict.fromkeys(found))

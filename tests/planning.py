@@ -17,6 +17,7 @@ from fusiond.fuse import STRATEGIES
 from fusiond.fuse.outcome import Decided, Outcome
 from fusiond.merge import gathering
 from fusiond.plan import Plan, plan
+from fusiond.situation import Situation
 from tests.asking import member
 
 YES_NO = "Is 7 prime? Answer yes or no."
@@ -57,12 +58,17 @@ class Stage:
 
 def catalog(*members: str, facts: Mapping[str, Mapping[str, Any]] | None = None, samples: int = 1, **fusion: Any) -> Catalog:
     """Members of those names (and judges and writers), and `default`, a fusion of them. `facts`: of single members."""
-    extra = [name for name in (fusion.get("judge"), fusion.get("writer")) if name and name not in members]
+    extra = [name for name in (fusion.get("judge"), fusion.get("writer"), *fusion.get("escalate", ())) if name and name not in members]
     made = {name: member(name=name, model=name, **(facts or {}).get(name, {})) for name in [*members, *extra]}
     seats = tuple(Seat(member=name, samples=samples) for name in members)
     config = FusionConfig(panel=seats, **fusion)
-    default = Fusion(name="default", config=config, panel=seats, judge=config.judge, writer=config.writer or config.judge)
+    default = Fusion(name="default", config=config, panel=seats, escalate=config.escalate, judge=config.judge, writer=config.writer or config.judge)
     return Catalog(members=made, fusions={"default": default})
+
+
+def situation(now: float | None = None, **facts: Any) -> Situation:
+    """A time (by default the loop's) at which nothing else is special but *facts*."""
+    return Situation(now=asyncio.get_running_loop().time() if now is None else now, **facts)
 
 
 def call_of(plan: Plan, voice: str) -> Call:
@@ -78,7 +84,7 @@ async def outcome(planned: Plan, stage: Stage) -> list[Outcome]:
 
 async def fused(request: Request, served: Catalog, stage: Stage) -> tuple[Decided, str, Event]:
     """What was decided, the answer's text, and how it ended."""
-    said = await outcome(plan(request, served, asyncio.get_running_loop().time()), stage)
+    said = await outcome(plan(request, served, situation()), stage)
     [decided] = [event for event in said if isinstance(event, Decided)]
     text = "".join(event.text for event in said if isinstance(event, Text))
     assert not isinstance(said[-1], Decided)

@@ -15,11 +15,11 @@ MODULES = {".".join(path.relative_to(TOP).with_suffix("").parts).removesuffix(".
 LONGEST_FILE = 350
 
 LAYERS = [
-    {"errors", "chat", "events", "config", "catalog", "report", "call", "guess", "places"},
+    {"errors", "chat", "events", "config", "catalog", "report", "call", "guard", "guess", "places", "tariff"},
     {"wire", "members", "keys", "policy", "merge", "resolve"},
-    {"plan", "fuse", "telemetry"},
-    {"run", "revision"},
-    {"server", "handler", "admin", "reload", "systemd"},
+    {"plan", "fuse", "telemetry", "situation", "eligible", "task"},
+    {"run", "revision", "keep", "purse", "bills"},
+    {"server", "handler", "accounts", "admin", "reload", "systemd"},
     {"daemon"},
     {"cli", "__main__"},
 ]

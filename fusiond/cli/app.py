@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from fusiond import __version__
+from fusiond.cli import CONFIGURATION
 from fusiond.cli.client import Client, Trouble
 from fusiond.cli.terminal import complain
 
@@ -20,12 +21,13 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain words; the tables give flags a type
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 Url = Annotated[str | None, typer.Option("--url", metavar="URL", help="The daemon: http://HOST:PORT or unix:PATH ($FUSIOND_URL).")]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
-ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="PATH", help="The configuration's file.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="PATH", help=CONFIGURATION)]
 
 
 def main() -> int:
@@ -53,7 +55,7 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []})
 def serve(context: typer.Context) -> None:
-    """Run the daemon: serve [--config PATH] [--listen ADDRESS] [--log-level LEVEL]."""
+    """Run the daemon."""
     from fusiond.cli.serve import main as run  # noqa: PLC0415  # the daemon is loaded by the command that runs it
 
     raise typer.Exit(run(context.args))
@@ -69,8 +71,8 @@ def check(config: ConfigFile = None, as_json: Json = False) -> None:
 
 @app.command()
 def ask(
-    prompt: Annotated[str, typer.Argument(help="The question; without one, or with -, it is read from standard input.")] = "-",
-    model: Annotated[str, typer.Option("-m", "--model", help="What to ask: a fusion, a member, an alias.")] = "fusion",
+    prompt: Annotated[str, typer.Argument(metavar="[QUESTION]", help="The question; without one, or with -, it is read from standard input.")] = "-",
+    model: Annotated[str, typer.Option("-m", "--model", metavar="NAME", help="What to ask: a fusion, a member, an alias.")] = "fusion",
     compare: Annotated[bool, typer.Option("--compare", help="Show all members side by side.")] = False,
     url: Url = None,
     as_json: Json = False,
@@ -98,6 +100,18 @@ def status(url: Url = None, as_json: Json = False) -> None:
 
 
 @app.command()
+def costs(
+    since: Annotated[str | None, typer.Option("--since", metavar="DAY", help="Only what came on or after this day: YYYY-MM-DD, UTC.")] = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Say what was spent and what was saved: by day, member and fusion."""
+    from fusiond.cli.costs import costs as run  # noqa: PLC0415
+
+    run(Client(url), since, as_json=as_json)
+
+
+@app.command()
 def reload(url: Url = None) -> None:
     """Have the daemon read its configuration again."""
     from fusiond.cli.show import reload as run  # noqa: PLC0415
@@ -107,7 +121,7 @@ def reload(url: Url = None) -> None:
 
 @app.command()
 def demo(
-    engine: Annotated[str, typer.Option(help="auto, builtin or ollama.")] = "auto",
+    engine: Annotated[str, typer.Option(metavar="NAME", help="auto, builtin or ollama.")] = "auto",
 ) -> None:
     """Take a minute's tour on real models, with no set-up."""
     from fusiond.cli.demo import demo as run  # noqa: PLC0415

@@ -21,7 +21,7 @@ import tomli_w
 
 from fusiond.cli.client import Client, Trouble
 from fusiond.cli.terminal import console, say
-from fusiond.cli.watch import outcome, watch
+from fusiond.cli.watch import lacking, outcome, watch
 from fusiond.places import DEFAULT_ADDRESS, ollama_url
 
 READY_SECONDS, END_SECONDS = 120.0, 10.0
@@ -67,6 +67,8 @@ def _asked(client: Client, question: str) -> None:
         say(f"  {vote}")
     say(f"  fused  {watched.text.strip()}", "bold green")
     say(f"  {summary}", "dim" if console.is_terminal else "")
+    if lack := lacking(watched):
+        say(f"  {lack}", "yellow")
 
 
 def _found(engine: str) -> tuple[Mapping[str, Any], Mapping[str, Any], str]:

@@ -6,11 +6,13 @@ import argparse
 import asyncio
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from fusiond.config import ConfigErrors
+from fusiond.cli import CONFIGURATION
+from fusiond.config import ConfigErrors, SecretError
 from fusiond.config.address import parse_address
 from fusiond.daemon import Daemon
 from fusiond.sockets import CannotListen
@@ -29,21 +31,34 @@ def main(arguments: Sequence[str]) -> int:
     except ConfigErrors as error:
         print(error, file=sys.stderr)  # noqa: T201
         return BAD_CONFIGURATION
-    except (CannotListen, PermissionError) as error:
+    except (CannotListen, SecretError, PermissionError) as error:
         print(f"fusiond: {error}", file=sys.stderr)  # noqa: T201
         return 1
     return 0
 
 
 async def _serve(config: Path | None, listen: Sequence[str]) -> None:
-    await Daemon(config, listen).serve()
+    try:
+        await Daemon(config, listen).serve()
+    finally:
+        _ignore_signals()
+
+
+def _ignore_signals() -> None:
+    """It has left already: to be told so once more changes nothing, and the loop's end would give the signals their deadly meaning back."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fusiond serve", description="Run the daemon.")
-    parser.add_argument("--config", type=Path, metavar="PATH", help="the configuration's file (default: see fusiond check)")
-    parser.add_argument("--listen", action="append", type=_address, metavar="ADDRESS", help="HOST:PORT, unix:PATH or unix, in place of server.listen")
-    parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"], help="what goes to standard error")
+    parser.add_argument("--config", type=Path, metavar="PATH", help=CONFIGURATION)
+    parser.add_argument(
+        "--listen", action="append", type=_address, metavar="ADDRESS", help="HOST:PORT, unix:PATH or unix, in place of server.listen."
+    )
+    parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"], help="What goes to standard error.")
     return parser
 
 

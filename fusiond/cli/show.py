@@ -12,10 +12,10 @@ from fusiond.cli.terminal import say, show_json, show_table
 def models(client: Client, *, as_json: bool) -> None:
     """What is served, and how every member is."""
     status, listed = client.get("/fusiond/status"), client.get("/v1/models")
-    if as_json:
-        show_json(listed)
-        return
     members: Mapping[str, Any] = status["members"]
+    if as_json:
+        show_json({**listed, "data": [{**entry, **_condition(members.get(entry["id"]))} for entry in listed["data"]]})
+        return
     rows = [_model(entry, members.get(entry["id"])) for entry in listed["data"]]
     show_table(("model", "place", "state", "context", "size", "price", "why not"), rows)
 
@@ -45,6 +45,11 @@ def reload(client: Client) -> None:
     if told["error"]:
         raise Trouble(f"the configuration was not taken: {told['error']}")
     say(f"revision {told['revision']} serves")
+
+
+def _condition(member: Mapping[str, Any] | None) -> dict[str, Any]:
+    """How a member is; nothing for what is none, such as a fusion."""
+    return {name: member[name] for name in ("place", "state", "reason")} if member else {}
 
 
 def _model(entry: Mapping[str, Any], member: Mapping[str, Any] | None) -> tuple[str, ...]:

@@ -11,6 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+_CONTROLS = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - {ord("\n"), ord("\t")})
+"""What a terminal obeys instead of showing it: a model's words must not move its cursor or change its title."""
+
 console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
 
 
@@ -22,22 +25,27 @@ def show_json(document: Any) -> None:
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Rows under headings; separated by tabs where nobody looks."""
     if not sys.stdout.isatty():
-        for row in rows:
-            sys.stdout.write("\t".join(row) + "\n")
+        for row in (headings, *rows):
+            sys.stdout.write("\t".join(" ".join(plain(cell).split()) for cell in row) + "\n")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(plain(cell)) for cell in row))
     console.print(table)
+
+
+def plain(text: str) -> str:
+    """The text without what is no text; lines and tabs stay."""
+    return text.translate(_CONTROLS)
 
 
 def say(text: str, style: str = "") -> None:
     """A line as it is: nothing in it is markup."""
-    console.print(Text(text, style=style))
+    console.print(Text(plain(text), style=style))
 
 
 def complain(text: str) -> None:
     """A line on standard error."""
-    sys.stderr.write(f"fusiond: {text}\n")
+    sys.stderr.write(f"fusiond: {plain(text)}\n")

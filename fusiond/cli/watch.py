@@ -14,9 +14,26 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from fusiond.cli.terminal import console, say
+from fusiond.cli.terminal import console, plain, say
 
 WIDTH, LINES = 34, 9
+
+_STATUS = {"abstained": "no vote", "timed_out": "timed out", "skipped": "not asked"}
+_MISSING = ("failed", "timed_out", "skipped")
+_DECISIONS = {"no_key": "not a question that can be counted", "actor": "left to one member, since tools may be called"}
+"""Words for those that are none by themselves."""
+
+_LACKS = {
+    "budget": "the budget was too small for everybody",
+    "privacy": "not everybody may see the question",
+    "offline": "not everybody can be reached",
+    "output_capped": "the budget was too small for a longer answer",
+    "quorum": "only as many were waited for as are needed",
+    "deadline": "the time was up",
+    "judge_failed": "the judge failed",
+    "fallback": "who should have answered did not",
+    "members": "not everybody answered",
+}
 
 
 @dataclass(slots=True)
@@ -51,7 +68,7 @@ def watch(chunks: Iterable[Mapping[str, Any]]) -> Watched:
             told = len(watched.ended)
             watched.hear(chunk)
             for voice in list(watched.ended)[told:]:
-                say(f"  {voice} {watched.ended[voice]} after {time.monotonic() - began:.1f} s: {_line(watched.voices[voice])}")
+                say(f"  {voice} {_named(_STATUS, watched.ended[voice])} after {time.monotonic() - began:.1f} s: {_line(watched.voices[voice])}")
     else:
         with Live(console=console, refresh_per_second=12, transient=True) as live:
             for chunk in chunks:
@@ -64,6 +81,8 @@ def watch(chunks: Iterable[Mapping[str, Any]]) -> Watched:
     for member in members:
         if member["status"] == "cancelled":
             say(f"  {voice_of(member)} was not needed any more")
+        elif voice_of(member) not in watched.ended and not console.is_terminal:
+            say(f"  {voice_of(member)} {_named(_STATUS, member['status'])}: {_line(member['text'] or member['error'] or '')}")
     return watched
 
 
@@ -73,24 +92,33 @@ def outcome(watched: Watched) -> list[str]:
     lines = []
     for key, voices in _votes(trace.get("members", ())).items():
         lines.append(f"vote   {key}: {', '.join(voices)}")
+    if silent := [voice_of(member) for member in trace.get("members", ()) if member["status"] == "abstained"]:
+        lines.append(f"no vote: {', '.join(silent)}")
     sure = trace.get("confidence")
     parts = [
-        str(trace.get("decision")),
+        _named(_DECISIONS, str(trace.get("decision"))),
         f"confidence {sure:.2f}" if sure is not None else "",
         f"agreement {trace['agreement']:.2f}" if sure is not None else "",
     ]
-    parts += [
-        f"{watched.seconds:.1f} s",
-        f"${trace.get('cost_usd', 0):.4f}",
-        f"degraded: {', '.join(trace['degraded'])}" if trace.get("degraded") else "",
-    ]
+    parts += [f"{watched.seconds:.1f} s", f"${trace.get('cost_usd', 0):.4f}"]
     return [*lines, ", ".join(part for part in parts if part)]
+
+
+def lacking(watched: Watched) -> str:
+    """What made the answer less than it could have been, and who was left out and why; empty where nothing did."""
+    trace = watched.trace or {}
+    if not trace.get("degraded"):
+        return ""
+    missing = [member for member in trace["members"] if member["status"] in _MISSING]
+    out = [f"{voice_of(member)}: {member['error'] or _named(_STATUS, member['status'])}" for member in missing]
+    reasons = ", ".join(_named(_LACKS, reason) for reason in trace["degraded"])
+    return f"degraded: {reasons}" + (f" ({'; '.join(out)})" if out else "")
 
 
 def details(member: Mapping[str, Any]) -> str:
     """One member's figures in a line."""
     usage = member["usage"]
-    parts = [member["status"], f"says {member['key']}" if member["key"] else "", member["error"] or ""]
+    parts = [_named(_STATUS, member["status"]), f"says {member['key']}" if member["key"] else "", member["error"] or ""]
     parts += [f"first token {member['first_token_ms']:.0f} ms" if member["first_token_ms"] is not None else ""]
     parts += [f"{member['total_ms']:.0f} ms" if member["total_ms"] is not None else "", f"{usage['completion_tokens']} tokens" if usage else ""]
     parts += [f"${member['cost_usd']:.4f}"]
@@ -100,6 +128,10 @@ def details(member: Mapping[str, Any]) -> str:
 def voice_of(member: Mapping[str, Any]) -> str:
     """A member's name, with the number of its sample after the first."""
     return f"{member['member']}#{member['sample']}" if member["sample"] > 1 else str(member["member"])
+
+
+def _named(words: Mapping[str, str], code: str) -> str:
+    return words.get(code, code)
 
 
 def _votes(members: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
@@ -123,13 +155,13 @@ def _side_by_side(panels: Sequence[Panel]) -> Group:
 
 
 def _growing(watched: Watched, voice: str) -> Panel:
-    text = watched.voices[voice][-WIDTH * LINES :]
-    return Panel(Text(text), title=Text(voice), subtitle=watched.ended.get(voice, "..."), height=LINES)
+    text = plain(watched.voices[voice][-WIDTH * LINES :])
+    return Panel(Text(text), title=Text(plain(voice)), subtitle=_named(_STATUS, watched.ended.get(voice, "...")), height=LINES)
 
 
 def _ended(member: Mapping[str, Any]) -> Panel:
-    said = Text(member["text"].strip() or member["error"] or "")
-    return Panel(Group(said, Text(details(member), style="dim")), title=Text(voice_of(member)))
+    said = Text(plain(member["text"].strip() or member["error"] or ""))
+    return Panel(Group(said, Text(plain(details(member)), style="dim")), title=Text(plain(voice_of(member))))
 
 
 def _line(text: str) -> str:
@@ -142,7 +174,7 @@ def stream_plainly(chunks: Iterable[Mapping[str, Any]]) -> Watched:
     for chunk in chunks:
         before = len(watched.text)
         watched.hear(chunk)
-        sys.stdout.write(watched.text[before:])
+        sys.stdout.write(plain(watched.text[before:]))
         sys.stdout.flush()
     sys.stdout.write("\n")
     watched.seconds = time.monotonic() - began

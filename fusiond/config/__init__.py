@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fusiond.config.errors import ConfigError, ConfigErrors
 from fusiond.config.loading import candidates, load, locate
-from fusiond.config.secret import Secret
+from fusiond.config.secret import Secret, SecretError
 from fusiond.config.tree import (
     Config,
     FusionConfig,
@@ -41,6 +41,7 @@ __all__ = [
     "ProviderConfig",
     "Seat",
     "Secret",
+    "SecretError",
     "ServerConfig",
     "StrategyName",
     "candidates",

@@ -48,7 +48,7 @@ def load(path: Path) -> Config:
     table = sources.merged()
     faults = take_out(table)
     config = decode(table, faults)
-    faults += _own(broken(config, _names(table)), faults)
+    faults += _own(broken(config, _names(table, faults)), faults)
     if faults:
         raise ConfigErrors(sources.errors(faults), sources.files)
     return replace(config, path=str(path), files=sources.files, fusions=config.fusions or _default(config.members))
@@ -58,12 +58,13 @@ def _default(members: Mapping[str, MemberConfig]) -> dict[str, FusionConfig]:
     return {"default": FusionConfig(panel=tuple(Seat(member=name) for name in members))} if members else {}
 
 
-def _names(table: Table) -> Names:
+def _names(table: Table, faults: Sequence[Fault]) -> Names:
     providers, members, fusions, aliases = (
         named if isinstance(named := table.get(key), dict) else {} for key in ("providers", "members", "fusions", "aliases")
     )
     # The fusion that `load` makes of all members can be named, too.
-    return Names(providers=providers, members=members, fusions=fusions or {"default": None}, aliases=aliases)
+    undecided = {str(fault.path[1]) for fault in faults if fault.path[:1] == ("fusions",) and fault.path[2:] == ("strategy",)}
+    return Names(providers=providers, members=members, fusions=fusions or {"default": None}, aliases=aliases, undecided=undecided)
 
 
 def _own(broken: Iterable[Fault], faults: Sequence[Fault]) -> list[Fault]:

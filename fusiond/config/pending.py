@@ -8,11 +8,11 @@ from fusiond.config.errors import Fault, Key
 from fusiond.config.source import Table
 
 KEYS: tuple[tuple[str, ...], ...] = (
-    *((table,) for table in ("routes", "budget", "privacy", "offline", "local", "code", "idle", "records")),
+    *((table,) for table in ("local", "code", "idle")),
     ("server", "allow_adhoc"),
-    *(("fusions", "*", key) for key in ("escalate", "thrift", "spend", "calibrate", "accept", "rounds", "privacy", "max_cost_usd")),
+    *(("fusions", "*", key) for key in ("spend", "calibrate", "rounds")),
 )
-STRATEGIES = ("refine", "cascade", "adaptive")
+STRATEGIES = ("refine", "adaptive")
 
 
 def take_out(table: Table) -> list[Fault]:

@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 from fusiond.config.address import Address, TcpAddress, parse_address
 from fusiond.config.errors import Fault, Key, nearest
 from fusiond.config.secret import Secret
-from fusiond.config.tree import Config, FusionConfig, LlamaCppConfig, OllamaConfig, OpenAIConfig, ServerConfig
+from fusiond.config.tree import PRIVATE_KEY, Conditions, Config, FusionConfig, LlamaCppConfig, OllamaConfig, OpenAIConfig, Privacy, ServerConfig
 
 Path = tuple[Key, ...]
 Faults = Iterator[Fault]
@@ -34,8 +34,29 @@ AT_LEAST: Mapping[str, float] = {
     "temperature": 0,
     "quorum": 1,
     "grace_seconds": 0,
+    "max_prompt_tokens": 1,
+    "thrift": 0,
+    "per_request_usd": 0,
+    "per_day_usd": 0,
+    "per_month_usd": 0,
+    "max_cost_usd": 0,
+    "keep_days": 0,
 }
+AT_MOST: Mapping[str, int] = {
+    "input": 1_000_000,
+    "output": 1_000_000,
+    "per_request_usd": 1_000_000_000,
+    "per_day_usd": 1_000_000_000,
+    "per_month_usd": 1_000_000_000,
+    "max_cost_usd": 1_000_000_000,
+    "keep_days": 36_500,
+}
+"""Amounts beyond these are mistakes, and would have more digits than are reckoned with."""
+
 ABOVE_ZERO = ("heartbeat_seconds", "size", "first_token_seconds", "stall_seconds", "total_seconds", "deadline_seconds")
+
+PRIVACIES: tuple[Privacy, ...] = get_args(Privacy)
+"""From the loosest to the strictest."""
 
 _DURATION = re.compile(r"-?(?:\d+(?:\.\d+)?(?:h|m|s|ms))+")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+")
@@ -45,12 +66,13 @@ _SERVED = re.compile(r"auto|fusion(/.*)?|openrouter/fusion")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Names:
-    """Every name that the file gives, also to a table that could not be read."""
+    """Every name that the file gives, also to a table that could not be read. `undecided`: fusions whose strategy could not be read."""
 
     providers: Collection[str]
     members: Collection[str]
     fusions: Collection[str]
     aliases: Collection[str]
+    undecided: Collection[str] = ()
 
 
 def broken(config: Config, names: Names) -> Faults:
@@ -64,6 +86,8 @@ def broken(config: Config, names: Names) -> Faults:
             yield _unknown(("members", name, "provider"), f"there is no provider {member.provider!r}", member.provider, names.providers)
     for name, fusion in config.fusions.items():
         yield from _fusion(("fusions", name), fusion, config, names)
+        yield from _limits(("fusions", name), fusion, config)
+    yield from _routes(config, names)
     for name, target in config.aliases.items():
         yield from _alias(name, target, config, names)
 
@@ -104,7 +128,7 @@ def _value(path: Path, value: Any) -> Faults:
             reason = _number(str(key), value)
         case Secret():
             reason = _secret(value)
-        case "" if key in ("provider", "model", "family", "judge", "writer", "member"):
+        case "" if key in ("provider", "model", "family", "judge", "writer", "member", "use") or path[2:3] == ("escalate",):
             reason = "must not be empty"
         case str() if key == "url":
             reason = _url(value)
@@ -114,17 +138,29 @@ def _value(path: Path, value: Any) -> Faults:
             reason = "must be an origin such as https://example.org, without a path"
         case str() if path[:2] == ("server", "allowed_hosts") and not re.fullmatch(r"[^/\s]+", value):
             reason = "must be a host's name, without a scheme or a path"
+        case str() if path[:2] == ("privacy", "never_remote") and value != PRIVATE_KEY:
+            reason = _pattern(value)
     if reason:
         yield Fault(path=path, reason=reason)
+
+
+def _pattern(pattern: str) -> str | None:
+    from fusiond.guard import fault  # noqa: PLC0415  # only for a pattern of the user's own is the engine needed
+
+    return fault(pattern)
 
 
 def _number(key: str, value: float | Decimal) -> str | None:
     if key in AT_LEAST and value < AT_LEAST[key]:
         return f"must be at least {AT_LEAST[key]}"
+    if key in AT_MOST and value > AT_MOST[key]:
+        return f"must be at most {AT_MOST[key]}"
     if key in ABOVE_ZERO and value <= 0:
         return "must be more than 0"
     if key == "skill" and not 0 < value < 1:
         return "must be between 0 and 1, and neither of them"
+    if key == "accept" and not 0 < value <= 1:
+        return "must be more than 0 and at most 1"
     return None
 
 
@@ -181,6 +217,7 @@ def _fusion(path: Path, fusion: FusionConfig, config: Config, names: Names) -> F
         yield Fault(path=(*path, "judge"), reason="is missing: select needs a judge")
     if fusion.strategy == "synthesize" and not (fusion.judge or fusion.writer):
         yield Fault(path=(*path, "writer"), reason="is missing: synthesize needs a writer or a judge")
+    yield from _escalation(path, fusion, config, names)
     votes = sum(seat.samples for seat in fusion.panel)
     if fusion.panel and fusion.quorum and fusion.quorum > votes and not any(seat.member.endswith("/*") for seat in fusion.panel):
         yield Fault(path=(*path, "quorum"), reason=f"is more than the panel's answers, which are {votes}")
@@ -209,14 +246,55 @@ def discovers(config: Config, provider: str) -> bool:
     return False
 
 
+def _escalation(path: Path, fusion: FusionConfig, config: Config, names: Names) -> Faults:
+    """Who may join a cascade, each once, and the keys that say how."""
+    seats = {seat.member for seat in fusion.panel}
+    for index, name in enumerate(fusion.escalate):
+        yield from _reference((*path, "escalate", index), name, config, names, all_of=False)
+        if name and (name in seats or name in fusion.escalate[:index]):
+            yield Fault(path=(*path, "escalate", index), reason=f"names {name!r}, who is asked already")
+    if fusion.strategy != "cascade" and path[1] not in names.undecided:
+        for key in ("escalate", "thrift", "accept"):
+            if getattr(fusion, key) != getattr(FusionConfig(), key):
+                yield Fault(path=(*path, key), reason="is for the strategy cascade")
+
+
+def _limits(path: Path, fusion: FusionConfig, config: Config) -> Faults:
+    """A fusion's own limits may only be stricter than everybody's."""
+    if fusion.privacy and PRIVACIES.index(fusion.privacy) < PRIVACIES.index(config.privacy.default):
+        yield Fault(path=(*path, "privacy"), reason=f"may only be stricter than privacy.default, which is {config.privacy.default!r}")
+    cap = config.budget.per_request_usd if config.budget else None
+    if cap is not None and fusion.max_cost_usd is not None and fusion.max_cost_usd > cap:
+        yield Fault(path=(*path, "max_cost_usd"), reason=f"must be at most budget.per_request_usd, which is {cap}")
+
+
+def _routes(config: Config, names: Names) -> Faults:
+    """Each stands for something, and one for every request."""
+    for index, route in enumerate(config.routes):
+        path = ("routes", index, "use")
+        if route.use == "auto" or config.aliases.get(route.use) == "auto":
+            yield Fault(path=path, reason=f"{route.use!r} stands for the routes themselves")
+        else:
+            yield from _served(path, route.use, config, names)
+    if config.routes and "default" not in names.fusions and all(route.when != Conditions() for route in config.routes):
+        yield Fault(path=("routes",), reason="what none of them matches goes to fusion/default, which is missing: add it, or a route without `when`")
+
+
 def _alias(name: str, target: str, config: Config, names: Names) -> Faults:
     if name in names.members:
         yield Fault(path=("aliases", name), reason="this name is taken by a member")
-    fusions = {f"fusion/{fusion}" for fusion in names.fusions} | ({"fusion", "openrouter/fusion"} if "default" in names.fusions else set())
     if target in names.aliases:
         yield Fault(path=("aliases", name), reason=f"{target!r} is an alias itself: name what it stands for")
-    elif target not in fusions and not _discovered(target, config) and target not in names.members:
-        yield _unknown(("aliases", name), f"there is no model {target!r}", target, {*names.members, *fusions})
+    elif target != "auto" or not (config.routes or "default" in names.fusions):
+        yield from _served(("aliases", name), target, config, names)
+
+
+def _served(path: Path, target: str, config: Config, names: Names) -> Faults:
+    """What an alias or a route stands for: a fusion, a member, or a model that its provider discovers; a route also an alias."""
+    fusions = {f"fusion/{fusion}" for fusion in names.fusions} | ({"fusion", "openrouter/fusion"} if "default" in names.fusions else set())
+    known = {*names.members, *fusions, *(names.aliases if path[0] == "routes" else ())}
+    if target and target not in known and not _discovered(target, config):
+        yield _unknown(path, f"there is no model {target!r}", target, known)
 
 
 def _discovered(name: str, config: Config) -> bool:

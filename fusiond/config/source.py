@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -83,8 +85,7 @@ def read(path: Path) -> Sources:
 def _read_file(path: Path) -> Source:
     """One file. Raises FileNotFoundError where it is absent, ConfigErrors where it is no TOML."""
     try:
-        with path.open("rb") as file:
-            data = file.read(SIZE_LIMIT + 1)
+        data = _content(path)
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -97,6 +98,20 @@ def _read_file(path: Path) -> Source:
     if unfit := list(_unfit(table)):
         raise ConfigErrors([_placed(fault, [(str(path), lines(text))]) for fault in unfit])
     return source
+
+
+def _content(path: Path) -> bytes:
+    """One byte more than a configuration may have, at the most. A pipe or a device is not even opened: it may have no end, or none to come."""
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a directory says so itself
+        raise _unusable(path, "is a pipe, a socket or a device: a configuration must be a regular file")
+    with open(path, "rb", opener=_at_once) as file:  # a path's own `open` takes no opener
+        return file.read(SIZE_LIMIT + 1)
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open without waiting for anybody, whatever has come in the file's place since it was looked at."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _decoded(path: Path, data: bytes) -> str:

@@ -20,14 +20,19 @@ from pydantic_core import ErrorDetails
 from fusiond.config.errors import Fault, Key, nearest
 from fusiond.config.source import Table
 from fusiond.config.tree import (
+    BudgetConfig,
     Config,
     FusionConfig,
     LlamaCppConfig,
     MemberConfig,
+    OfflineConfig,
     OllamaConfig,
     OpenAIConfig,
     OpenRouterConfig,
+    PrivacyConfig,
     ProviderConfig,
+    RecordsConfig,
+    RouteConfig,
     ServerConfig,
 )
 
@@ -36,7 +41,7 @@ Path = tuple[Key, ...]
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 APIS: dict[str, type[ProviderConfig]] = {"ollama": OllamaConfig, "openrouter": OpenRouterConfig, "openai": OpenAIConfig, "llamacpp": LlamaCppConfig}
-TOP = ("server", "providers", "members", "fusions", "aliases")
+TOP = ("server", "providers", "members", "fusions", "routes", "aliases", "budget", "privacy", "offline", "records")
 
 MISSING = ("missing", "missing_argument", "missing_keyword_only_argument")
 MENDINGS = 4
@@ -59,12 +64,30 @@ def decode(table: Table, faults: list[Fault]) -> Config:
     """Everything in *table* that can be read; what cannot is left out of the result and added to *faults*."""
     faults += [Fault(path=(key,), reason="unknown key", suggestion=nearest(key, TOP)) for key in table if key not in TOP]
     return Config(
-        server=_value(ServerConfig, table.get("server", {}), ("server",), faults) or ServerConfig(),
+        server=_table(ServerConfig, "server", table, faults) or ServerConfig(),
         providers=_named(table, "providers", _provider, faults),
         members=_named(table, "members", functools.partial(_value, MemberConfig), faults),
         fusions=_named(table, "fusions", _fusion, faults),
+        routes=_routes(table.get("routes", []), faults),
         aliases=_named(table, "aliases", functools.partial(_value, str), faults),
+        budget=_table(BudgetConfig, "budget", table, faults),
+        privacy=_table(PrivacyConfig, "privacy", table, faults) or PrivacyConfig(),
+        offline=_table(OfflineConfig, "offline", table, faults) or OfflineConfig(),
+        records=_table(RecordsConfig, "records", table, faults) or RecordsConfig(),
     )
+
+
+def _table(kind: type[T], key: str, table: Table, faults: list[Fault]) -> T | None:
+    """A table that there is once, or not."""
+    return _value(kind, table[key], (key,), faults) if key in table else None
+
+
+def _routes(entries: Any, faults: list[Fault]) -> tuple[RouteConfig, ...]:
+    if not isinstance(entries, list):
+        faults.append(Fault(path=("routes",), reason=f"must be an array of tables ([[routes]]), not {_kind(entries)}"))
+        return ()
+    read = [_value(RouteConfig, entry, ("routes", index), faults) for index, entry in enumerate(entries)]
+    return tuple(route for route in read if route is not None)
 
 
 def _named(table: Table, key: str, read: Callable[[Any, Path, list[Fault]], T | None], faults: list[Fault]) -> dict[str, T]:
@@ -123,6 +146,8 @@ def _mend(holder: Any, error: ErrorDetails) -> None:
     holder = functools.reduce(operator.getitem, way, holder)
     if error["type"] in MISSING:
         holder[last] = "0"
+    elif error["type"] == "decimal_type" and holder[last] == "0":  # what was missing is an amount
+        holder[last] = 0
     elif isinstance(last, int):
         holder[last] = {} if error["type"] == "dataclass_type" else "0"
     else:

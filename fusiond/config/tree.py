@@ -8,13 +8,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
 
 from fusiond.config.secret import Secret
 
 Place = Literal["local", "lan", "remote"]
-StrategyName = Literal["single", "race", "vote", "select", "synthesize"]
+StrategyName = Literal["single", "race", "vote", "select", "synthesize", "cascade"]
 KeyKind = Literal["choice", "number", "boolean", "label", "text", "json"]
+Task = Literal["code", "choice", "number", "boolean", "label", "text", "json", "prose"]
+"""What a request is about, told from the request itself: code, one of the kinds of vote key, or anything else."""
+
+Privacy = Literal["any", "lan", "local"]
+"""How far a request may go: anywhere, to the local network, or not beyond this machine."""
+
+
+def _exact(value: object) -> Decimal:
+    """The decimal that stands in the file. One in quotation marks is a string, as for every other number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise PydanticCustomError("decimal_type", "must be a number")
+    return Decimal(str(value))
+
+
+Amount = Annotated[Decimal, BeforeValidator(_exact)]
+
+PRIVATE_KEY = "-----BEGIN [A-Z ]*PRIVATE KEY-----"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +106,8 @@ ProviderConfig = OllamaConfig | OpenRouterConfig | OpenAIConfig | LlamaCppConfig
 class Price:
     """USD per million tokens."""
 
-    input: Decimal
-    output: Decimal
+    input: Amount
+    output: Amount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,16 +139,75 @@ class Seat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FusionConfig:
-    """`[fusions.NAME]`: a recipe that clients select as a model."""
+    """`[fusions.NAME]`: a recipe that clients select as a model.
+
+    `escalate`: who may be paid to join the panel of a cascade, in this order. `thrift`: what a mean call of the strongest of them must at least add
+    to the chance of a right answer. `accept`: confidence at which an answer stands unquestioned.
+    """
 
     strategy: StrategyName = "vote"
     panel: tuple[Seat, ...] = ()
+    escalate: tuple[str, ...] = ()
     judge: str | None = None
     writer: str | None = None
+    thrift: float = 0.1
+    accept: float = 1.0
     kind: KeyKind | None = None
     quorum: int | None = None
     grace_seconds: float = 5.0
     deadline_seconds: float = 120.0
+    privacy: Privacy | None = None
+    max_cost_usd: Amount | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """`when` of a route: all that is given must hold. `max_prompt_tokens` is compared with a quarter of the prompt's bytes."""
+
+    task: Task | None = None
+    max_prompt_tokens: int | None = None
+    tools: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteConfig:
+    """`[[routes]]`: which model the name `auto` stands for, the first that matches."""
+
+    use: str
+    when: Conditions = Conditions()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetConfig:
+    """`[budget]`: without this table nothing is ever paid. USD; None: no cap. Days and months are UTC."""
+
+    per_request_usd: Amount | None = None
+    per_day_usd: Amount | None = None
+    per_month_usd: Amount | None = None
+    when_exhausted: Literal["local", "reject"] = "local"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrivacyConfig:
+    """`[privacy]`: what may leave. A request in which one of `never_remote` matches is `local`."""
+
+    default: Privacy = "any"
+    never_remote: tuple[str, ...] = (PRIVATE_KEY,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfflineConfig:
+    """`[offline]`: whether remote members leave the panel while they cannot be reached, always, or never."""
+
+    mode: Literal["auto", "always", "never"] = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordsConfig:
+    """`[records]`: what is kept of every request, and for how many days."""
+
+    text: bool = False
+    keep_days: int = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,4 +220,9 @@ class Config:
     providers: Mapping[str, ProviderConfig] = field(default_factory=dict)
     members: Mapping[str, MemberConfig] = field(default_factory=dict)
     fusions: Mapping[str, FusionConfig] = field(default_factory=dict)
+    routes: tuple[RouteConfig, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
+    budget: BudgetConfig | None = None
+    privacy: PrivacyConfig = PrivacyConfig()
+    offline: OfflineConfig = OfflineConfig()
+    records: RecordsConfig = RecordsConfig()

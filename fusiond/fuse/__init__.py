@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fusiond.config.tree import StrategyName
+from fusiond.fuse.cascade import cascade
 from fusiond.fuse.outcome import Decided, Outcome, Strategy
 from fusiond.fuse.race import race
 from fusiond.fuse.select import select
@@ -17,6 +18,13 @@ from fusiond.fuse.single import single
 from fusiond.fuse.synthesize import synthesize
 from fusiond.fuse.vote import vote
 
-STRATEGIES: Mapping[StrategyName, Strategy] = {"single": single, "race": race, "vote": vote, "select": select, "synthesize": synthesize}
+STRATEGIES: Mapping[StrategyName, Strategy] = {
+    "single": single,
+    "race": race,
+    "vote": vote,
+    "select": select,
+    "synthesize": synthesize,
+    "cascade": cascade,
+}
 
 __all__ = ["STRATEGIES", "Decided", "Outcome", "Strategy"]

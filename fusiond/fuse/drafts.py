@@ -1,10 +1,11 @@
-"""The panel's answers, collected: what `vote`, `select` and `synthesize` have in common."""
+"""Members' answers, collected: what `vote`, `cascade`, `select` and `synthesize` have in common."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 
+from fusiond.call import Call
 from fusiond.errors import MemberError
 from fusiond.events import Failed, Finished, Progress, Text, Transcript
 from fusiond.fuse.outcome import nobody
@@ -14,12 +15,13 @@ from fusiond.report import Degraded
 
 
 class Drafts:
-    """The answers of a plan's panel as they come in, always looked at in panel order."""
+    """The answers to a plan's calls as they come in, always looked at in panel order. `calls`: some of the plan's; None: the panel's."""
 
-    def __init__(self, plan: Plan, members: Gathering) -> None:
+    def __init__(self, plan: Plan, members: Gathering, calls: Sequence[Call] | None = None) -> None:
         self._plan = plan
         self._members = members
-        self._hearing = members.ask(plan.calls)
+        self._calls = plan.calls if calls is None else calls
+        self._hearing = members.ask(self._calls)
         self._finished: set[str] = set()
         self._cut = False
         self.failures: dict[str, MemberError] = {}
@@ -27,7 +29,7 @@ class Drafts:
     @property
     def answers(self) -> dict[str, Transcript]:
         """The complete answers, by voice."""
-        return {call.voice: self._members.parts[call.voice].transcript for call in self._plan.calls if call.voice in self._finished}
+        return {call.voice: self._members.parts[call.voice].transcript for call in self._calls if call.voice in self._finished}
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -42,7 +44,7 @@ class Drafts:
     async def listen(self, enough: Callable[[], bool]) -> AsyncGenerator[Progress, None]:
         """Collect until *enough* (asked whenever a voice has ended), until everybody has ended, or until the grace after the quorum is over.
 
-        Whoever is not needed then is dismissed. Raises the error that stands for all members if nobody answered.
+        Whoever is not needed then is dismissed. Raises the error that stands for all members if nobody answered, and nobody may be asked after them.
         """
         watched = self._plan.request.overrides.progress
         until: float | None = None
@@ -61,7 +63,7 @@ class Drafts:
                     break
         self._cut = event is None and bool(self.missing)
         self._hearing.dismiss()
-        if not self._finished:
+        if not self._finished and not self._plan.escalation:
             raise nobody(self.failures)
 
     def most_skilled(self) -> str:

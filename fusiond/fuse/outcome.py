@@ -4,18 +4,36 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
-from fusiond.errors import AllFailed, ContextExceeded, ContextTooSmall, FusiondError, MemberError, Misshapen, SchemaFailed
+from fusiond.errors import (
+    AllFailed,
+    ContextExceeded,
+    ContextTooSmall,
+    Cooling,
+    FusiondError,
+    MemberError,
+    Misshapen,
+    OverBudget,
+    SchemaFailed,
+    TooDear,
+    Unavailable,
+    Unwilling,
+)
 from fusiond.events import Event, Finished, Text, Transcript
 from fusiond.merge import Gathering
 from fusiond.plan import Plan
+from fusiond.policy.traffic import Traffic
 from fusiond.report import Decision, Degraded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
-    """What stands: who delivers, how that came about, and how sure it is. `keys`: what each voice says; None: nothing that can be counted."""
+    """What stands: who delivers, how that came about, and how sure it is. `keys`: what each voice says; None: nothing that can be counted.
+
+    Of a cascade: `traffic`, what is remembered of its kind of traffic from now on, and `otherwise`, what the strongest alone would have cost (USD).
+    """
 
     voice: str
     decision: Decision | None
@@ -24,6 +42,8 @@ class Decided:
     keys: Mapping[str, str | None] = field(default_factory=dict)
     analysis: Mapping[str, Any] | None = None
     degraded: tuple[Degraded, ...] = ()
+    traffic: Traffic | None = None
+    otherwise: Decimal | None = None
 
 
 UNDECIDED = Decided(voice="", decision=None)
@@ -34,15 +54,23 @@ Strategy = Callable[[Plan, Gathering], AsyncGenerator[Outcome, None]]
 
 
 def verbatim(voice: str, answer: Transcript, text: str | None = None) -> Iterator[Event]:
-    """A member's complete answer as the answer. `text`: what of its own text is delivered; None: all of it."""
+    """A member's complete answer as the answer, without its calls of tools, which nobody offered.
+
+    `text`: what of its own text is delivered; None: all of it.
+    """
     if not isinstance(answer.end, Finished):
         raise TypeError(f"not a complete answer: {answer.end}")
     yield Text(member=voice, text=answer.text if text is None else text)
-    yield Finished(member=voice, reason=answer.end.reason)
+    reason = answer.end.reason
+    yield Finished(member=voice, reason="stop" if reason == "tool_calls" else reason)
 
 
 def nobody(failures: Mapping[str, MemberError]) -> FusiondError:
     """The error for a request that no member answered: the client's fault where its request is too long for every one."""
+    if failures and all(isinstance(error, TooDear) for error in failures.values()):
+        return OverBudget("; ".join(f"{voice}: {error.message}" for voice, error in failures.items()), param="model")
+    if failures and all(isinstance(error, Cooling | Unwilling) for error in failures.values()):
+        return Unavailable("; ".join(f"{voice}: {error.message}" for voice, error in failures.items()), retry_after=10)
     if failures and all(isinstance(error, ContextTooSmall) for error in failures.values()):
         return ContextExceeded("; ".join(f"{voice}: {error.message}" for voice, error in failures.items()), param="messages")
     if any(isinstance(error, Misshapen) for error in failures.values()):

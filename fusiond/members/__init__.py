@@ -28,6 +28,9 @@ class Provider(Protocol):
     def state(self, member: Member) -> State:
         """How the member's model is, from memory."""
 
+    async def recall(self) -> ProviderFacts | None:
+        """What is known of the models without asking for it; None: nothing."""
+
     async def discover(self) -> ProviderFacts:
         """What models there are. Does not raise: an unreachable provider is a fact (`error`)."""
 

@@ -2,6 +2,7 @@
 
 Redirects are not followed, and proxies from the environment are not used: a prompt and a key go to the configured address and nowhere else.
 Leaving a response before its end closes its connection, which is how the provider learns that nobody waits any more.
+A provider may close a connection that waits for its next question just as the question comes: what costs nothing is asked once more, over a new one.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import aiohttp
 from pydantic_core import from_json
 
-from fusiond.errors import ContextTooSmall, Garbled, MemberError, Rejected, Truncated, Unreachable
+from fusiond.call import Call
+from fusiond.errors import ContextTooSmall, Garbled, MemberError, Rejected, Truncated, Unreachable, Unwilling
+from fusiond.members.discretion import discreet, secrets_of
+from fusiond.members.egress import Egress, Meter, counting, metered, received
 from fusiond.members.patience import Patience
 from fusiond.members.sse import LIMIT
 
@@ -31,69 +35,152 @@ ERROR_SECONDS = 2.0
 END_SECONDS = 0.05
 """So long the end of a body may come after its last message, for the connection to be used again."""
 
+LATE = (408, 504, 524)
+"""Statuses of a gateway that has not waited for the answer: it may still be made, and billed."""
+
 TOLD = 300
 _CONTEXT = re.compile(r"context (?:length|size|window)|exceeds? [^.]{0,60}context|exceed_context_size|prompt (?:is )?too long", re.IGNORECASE)
 _SECRET = re.compile(r"(?:sk-|Bearer )[A-Za-z0-9._-]{4,}")
+_CODE = re.compile(r":?\s*(?:<\w|\b[A-Z]\w+\().*", re.DOTALL)
+"""Where a library's words go over into what only its authors understand."""
+
+_GONE = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientConnectionResetError)
+"""What is raised where a connection was closed while it waited for its next question."""
+
+Ask = Callable[[aiohttp.ClientSession], Awaitable[aiohttp.ClientResponse]]
 
 
 class Link:
-    """The connections to one provider. `url`: its base; `headers`: for this provider only; `socket`: a unix socket that leads to it."""
+    """The connections to one provider.
 
-    def __init__(self, url: str, headers: Mapping[str, str] | None = None, *, socket: str | None = None) -> None:
+    `url`: its base; `headers`: for this provider only; `socket`: a unix socket that leads to it; `egress`: who is told of every byte that leaves
+    this machine through it (None: none does); `beyond`: whether all do, or only those for members that run elsewhere.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        socket: str | None = None,
+        egress: Egress | None = None,
+        beyond: bool = True,
+    ) -> None:
         self._url = url.rstrip("/")
         self._headers = dict(headers or {})
         self._socket = socket
+        self._egress = egress
+        self._beyond = beyond
+        self._secrets = secrets_of(self._url, self._headers)
         self._session: aiohttp.ClientSession | None = None
+        self._fresh: aiohttp.ClientSession | None = None
+        self._served = False
 
     @asynccontextmanager
-    async def post(self, path: str, body: Mapping[str, Any], patience: Patience) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The response to a JSON body, once its headers say 200. Raises MemberError."""
-        content = json.dumps(body).encode()
-        asking = self.session.post(self._url + path, data=content, headers=_JSON, allow_redirects=False)
-        async with _responded(asking, patience) as response:
-            yield response
+    async def post(self, path: str, body: Mapping[str, Any], patience: Patience, call: Call | None = None) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The response to a JSON body, once its headers say 200. Raises MemberError. `call`: whose question it is."""
+        content = _encoded(body)
+        headers = _JSON | {DEPTH: str(call.request.depth + 1)} if call else _JSON
+        with discreet(self._secrets), metered(self._listener(call), self._url, len(content), call) as meter:
+
+            def ask(session: aiohttp.ClientSession) -> Awaitable[aiohttp.ClientResponse]:
+                return session.post(self._url + path, data=content, headers=headers, allow_redirects=False, trace_request_ctx=meter)
+
+            async with self._responded(ask, patience, meter, again=call is None or not call.member.paid) as response:
+                yield response
 
     async def get(self, path: str, patience: Patience) -> Any:
         """The JSON document at *path*. Raises MemberError."""
-        async with _responded(self.session.get(self._url + path, allow_redirects=False), patience) as response:
-            document = await whole(response, patience)
+        document = await self.fetch(path, patience)
         try:
             return from_json(document)
         except ValueError:
-            raise Garbled(f"not JSON: {document[:80]!r}") from None
+            with discreet(self._secrets):
+                raise Garbled(f"not JSON: {document[:80]!r}") from None
+
+    async def fetch(self, path: str, patience: Patience) -> bytes:
+        """What there is at *path*. Raises MemberError."""
+        with discreet(self._secrets), metered(self._listener(None), self._url, 0, None) as meter:
+
+            def ask(session: aiohttp.ClientSession) -> Awaitable[aiohttp.ClientResponse]:
+                return session.get(self._url + path, allow_redirects=False, trace_request_ctx=meter)
+
+            async with self._responded(ask, patience, meter, again=True) as response:
+                return await whole(response, patience)
 
     @property
     def session(self) -> aiohttp.ClientSession:
         """The pool, made when it is first needed."""
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.UnixConnector(self._socket, limit=0) if self._socket else aiohttp.TCPConnector(limit=0),
-                headers=self._headers,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-            )
+            self._session = self._opened()
         return self._session
+
+    def _opened(self, *, once: bool = False) -> aiohttp.ClientSession:
+        """`once`: each of its connections serves one question."""
+        return aiohttp.ClientSession(
+            connector=aiohttp.UnixConnector(self._socket, limit=0, force_close=once)
+            if self._socket
+            else aiohttp.TCPConnector(limit=0, force_close=once),
+            headers=self._headers,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            trace_configs=[counting()] if self._egress else None,
+        )
+
+    @asynccontextmanager
+    async def _responded(self, ask: Ask, patience: Patience, meter: Meter | None, *, again: bool) -> AsyncIterator[aiohttp.ClientResponse]:
+        with translated(begun=False):
+            response = await self._begun(ask, patience, again=again)
+        self._served = True
+        try:
+            if response.status != 200:
+                raise await _refusal(response, patience)
+            yield response
+        finally:
+            if meter is not None:
+                meter.received = received(response)
+            response.close()  # if it was read to its end, its connection is back in the pool already
+
+    async def _begun(self, ask: Ask, patience: Patience, *, again: bool) -> aiohttp.ClientResponse:
+        """The response, as soon as it has begun. `again`: to ask twice costs nothing."""
+        try:
+            return await patience.wait(ask(self.session))
+        except _GONE as error:
+            if not (again and self._served and _nothing_came(error)):
+                raise
+        if self._fresh is None:
+            self._fresh = self._opened(once=True)
+        return await patience.wait(ask(self._fresh))
+
+    def _listener(self, call: Call | None) -> Egress | None:
+        return self._egress if (call.member.place != "local" if call else self._beyond) else None
 
     async def aclose(self) -> None:
         """Close every connection."""
-        if self._session is not None:
-            await self._session.close()
+        for session in (self._session, self._fresh):
+            if session is not None:
+                await session.close()
 
 
 _JSON = {"Content-Type": "application/json"}
 
+DEPTH = "X-Fusiond-Depth"
+"""How many daemons of our kind a question has come through: two that ask each other would never end."""
 
-@asynccontextmanager
-async def _responded(asking: Awaitable[aiohttp.ClientResponse], patience: Patience) -> AsyncIterator[aiohttp.ClientResponse]:
-    with translated(begun=False):
-        response = await patience.wait(asking)
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    """Raises Unwilling where it holds what JSON has not: Infinity would be taken for anything."""
     try:
-        if response.status != 200:
-            raise await _refusal(response, patience)
-        yield response
-    finally:
-        response.close()  # if it was read to its end, its connection is back in the pool already
+        return json.dumps(body, allow_nan=False).encode()
+    except ValueError:
+        raise Unwilling("the question holds a number that JSON cannot say") from None
+
+
+def _nothing_came(error: Exception) -> bool:
+    """Whether the connection was there, and closed before the first byte of an answer."""
+    begun = isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str)
+    return not begun and not isinstance(error, aiohttp.ClientConnectorError)
 
 
 async def whole(response: aiohttp.ClientResponse, patience: Patience) -> bytes:
@@ -109,9 +196,14 @@ async def whole(response: aiohttp.ClientResponse, patience: Patience) -> bytes:
 
 async def pieces(response: aiohttp.ClientResponse, patience: Patience) -> AsyncGenerator[bytes, None]:
     """The body as it comes. Raises MemberError."""
+    while data := await piece(response, patience):
+        yield data
+
+
+async def piece(response: aiohttp.ClientResponse, patience: Patience) -> bytes:
+    """What has come of the body since; nothing at its end. Raises MemberError."""
     with translated(begun=True):
-        while data := await patience.wait(response.content.readany()):
-            yield data
+        return await patience.wait(response.content.readany())
 
 
 async def at_end(response: aiohttp.ClientResponse) -> None:
@@ -128,7 +220,9 @@ def translated(*, begun: bool) -> Iterator[None]:
     try:
         yield
     except aiohttp.ServerTimeoutError as error:
-        raise Unreachable(f"no connection within {CONNECT_SECONDS:g} s") from error
+        raise Unreachable(f"no connection within {CONNECT_SECONDS:g} s", lost=not begun) from error
+    except aiohttp.ClientConnectorError as error:
+        raise Unreachable(f"no connection ({_plain(error)})", lost=True) from error
     except (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, OSError) as error:
         told = _plain(error)
         raise (
@@ -142,10 +236,15 @@ async def _refusal(response: aiohttp.ClientResponse, patience: Patience) -> Memb
     """The error that a status other than 200 means, with the provider's own words."""
     said = message_in(await _beginning(response, patience))
     if response.status in (301, 302, 303, 307, 308):
-        return Rejected(f"HTTP {response.status}: redirects are not followed", upstream_status=response.status)
+        return Rejected(f"HTTP {response.status}: redirects are not followed", upstream_status=response.status, unbilled=True)
     if response.status in (400, 413, 422, 500) and _CONTEXT.search(said):
         return ContextTooSmall(said)
-    return Rejected(f"HTTP {response.status}: {said}", upstream_status=response.status, retry_after=_seconds(response.headers.get("Retry-After")))
+    return Rejected(
+        f"HTTP {response.status}: {said}",
+        upstream_status=response.status,
+        retry_after=_seconds(response.headers.get("Retry-After")),
+        unbilled=response.status not in LATE,
+    )
 
 
 async def _beginning(response: aiohttp.ClientResponse, patience: Patience) -> bytes:
@@ -181,8 +280,8 @@ def error_message(error: Mapping[str, Any]) -> str:
 
 
 def shortened(text: str) -> str:
-    """At most a few hundred characters, without anything that looks like a key."""
-    text = _SECRET.sub("[secret]", text)
+    """At most a few hundred characters, without anything that looks like a key, or is no character."""
+    text = _SECRET.sub("[secret]", text.encode(errors="replace").decode())
     return text if len(text) <= TOLD else f"{text[:TOLD]}..."
 
 
@@ -205,8 +304,10 @@ def string(text: object) -> str:
 def _plain(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno).lower()
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "closed by the server"
     told = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
-    return shortened(" ".join(told.split()) or type(error).__name__)
+    return shortened(_CODE.sub("", " ".join(told.split())) or "without a reason")
 
 
 def _seconds(header: str | None) -> float | None:

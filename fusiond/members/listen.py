@@ -1,86 +1,146 @@
 """One member's stream as the rest of the daemon hears it: whatever its provider does, it ends in exactly one `Finished` or `Failed`.
 
-This is the one place where a member's error becomes a value. An answer without a word is a failure, and thinking is taken out of the text.
+This is the one place where a member's error becomes a value. An answer without a word is a failure, and so is one that is not of the form that was
+asked for. Thinking is taken out of the text, and the code fence off a document.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
+from itertools import count
 
 from fusiond.call import Call
-from fusiond.errors import Empty, MemberError, Misshapen, Truncated
-from fusiond.events import Event, Failed, Finished, Text, ToolCall
-from fusiond.keys.document import NotJson, parse
+from fusiond.errors import Empty, Garbled, MemberError, Misshapen, Truncated
+from fusiond.events import Event, Failed, Finished, Text, Thinking, ToolCall, joined
+from fusiond.keys.schema import misfit
 from fusiond.members import Provider
+from fusiond.members.fence import Fence
 from fusiond.members.patience import Patience
 from fusiond.members.thinking import Thoughts
 
+LONGEST = 64 * 1024 * 1024
+"""Characters of one answer, its thoughts and calls included: it is kept until the request is over."""
 
-async def listen(provider: Provider, call: Call) -> AsyncGenerator[Event, None]:
-    """Ask one member."""
-    try:
-        async with aclosing(_complete(provider, call)) as events:
-            async for event in events:
-                yield event
-    except MemberError as error:
-        yield Failed(member=call.voice, error=error)
+_PIECE = 16
+"""A piece takes some memory too, however short it is."""
+
+Again = Callable[[MemberError, int], float | None]
+"""How many seconds to wait before the member is asked once more, after an error and so many attempts; None: it is not."""
 
 
-async def _complete(provider: Provider, call: Call) -> AsyncGenerator[Event, None]:
+def never(_error: MemberError, _attempt: int) -> None:
+    """Ask nobody twice."""
+
+
+async def listen(provider: Provider, call: Call, again: Again = never) -> AsyncGenerator[Event, None]:
+    """Ask one member; before its first word once more, where *again* says so."""
+    heard = False
+    for attempt in count(1):
+        answer = _Answer(call)
+        error: MemberError = Truncated("the stream stopped without its end")
+        try:
+            async with aclosing(provider.stream(call, _patience(call))) as events:
+                async for raw in events:
+                    for event in answer.take(raw):
+                        heard = True
+                        yield event
+                    if isinstance(raw, Finished):
+                        return
+        except MemberError as raised:
+            error = raised
+        wait = None if heard else again(error, attempt)
+        if wait is None:
+            yield Failed(member=call.voice, error=error)
+            return
+        await asyncio.sleep(wait)
+
+
+def _patience(call: Call) -> Patience:
     member = call.member
-    patience = Patience(first_token=member.first_token_seconds, stall=member.stall_seconds, total=member.total_seconds, deadline=call.deadline)
-    thoughts, answer = Thoughts(), _Answer(call)
-    async with aclosing(provider.stream(call, patience)) as events:
-        async for raw in events:
-            for event in (raw,) if thoughts.over else thoughts.sort(raw):
-                for heard in answer.take(event):
-                    yield heard
-                if isinstance(event, Finished):
-                    return
-    raise Truncated("the stream stopped without its end")
+    return Patience(first_token=member.first_token_seconds, stall=member.stall_seconds, total=member.total_seconds, deadline=call.deadline)
 
 
 class _Answer:
     """What one member has said so far: whether it is an answer, and in the form that was asked for, is known at its end."""
 
-    def __init__(self, call: Call) -> None:
-        self._voice = call.voice
-        self._document: list[str] | None = None if call.request.format is None else []
-        self._blank = ""  # blanks before the first word wait for it: alone they are no answer
-        self._spoken = False
+    __slots__ = ("_call", "_document", "_fence", "_held", "_length", "_spoken", "_thoughts")
 
-    def take(self, event: Event) -> tuple[Event, ...]:
-        """What may be passed on now. Raises Empty or Misshapen at an end that is none."""
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._thoughts = Thoughts()
+        self._fence = None if call.request.format is None else Fence()
+        self._document: list[str] = []
+        self._held: list[Event] = []  # blanks, and calls of tools that nobody offered, wait for the first word: alone they are no answer
+        self._spoken = False
+        self._length = 0
+
+    def take(self, raw: Event) -> Sequence[Event]:
+        """What may be passed on now. Raises Empty or Misshapen at an end that is none, and Garbled where there is no end of it."""
+        if self._thoughts.over:
+            return self._said(raw)
+        return [said for event in self._thoughts.sort(raw) for said in self._said(event)]
+
+    def _said(self, event: Event) -> tuple[Event, ...]:
         match event:
-            case Text() if not self._spoken and not event.text.strip():
-                self._blank += event.text
-                return ()
             case Text():
-                if self._document is not None:
-                    self._document.append(event.text)
-                return self._begun(event)
+                self._lengthen(event.text)
+                return self._text(event) if self._fence is None else self._unfenced(event, self._fence)
+            case Thinking():
+                self._lengthen(event.text)
             case ToolCall():
-                self._document = None  # it stands in the document's place
-                return self._begun(event)
+                self._lengthen(event.arguments)
+                return self._tool_call(event)
             case Finished():
                 self._check(event)
         return (event,)
 
+    def _lengthen(self, text: str) -> None:
+        self._length += len(text) + _PIECE
+        if self._length > LONGEST:
+            raise Garbled(f"an answer of more than {LONGEST} characters")
+
+    def _unfenced(self, event: Text, fence: Fence) -> tuple[Event, ...]:
+        text = fence.take(event.text)
+        if not text:
+            return ()
+        self._document.append(text)
+        return self._text(replace(event, text=text))
+
+    def _text(self, event: Text) -> tuple[Event, ...]:
+        if self._spoken:
+            return (event,)
+        if not event.text.strip():
+            self._held.append(event)
+            return ()
+        return self._begun(event)
+
+    def _tool_call(self, event: ToolCall) -> tuple[Event, ...]:
+        if self._call.request.tools:
+            self._fence = None  # it stands in the document's place
+        elif not self._spoken:
+            self._held.append(event)
+            return ()
+        return (event,) if self._spoken else self._begun(event)
+
     def _begun(self, event: Event) -> tuple[Event, ...]:
-        first, self._spoken = not self._spoken, True
-        return (Text(member=self._voice, text=self._blank), event) if first and self._blank else (event,)
+        self._spoken = True
+        return (*joined(self._held), event)
 
     def _check(self, end: Finished) -> None:
-        if not self._spoken:
-            raise Empty(_silence(end))
-        if self._document is None:
+        if not self._spoken and not (self._fence and self._fence.open):
+            raise Empty(self._silence(end))
+        if self._fence is None:
             return
-        try:
-            parse("".join(self._document))
-        except NotJson as error:
-            raise Misshapen(f"its answer is not a JSON document: {error}") from None
+        form = self._call.request.format if self._call.role == "panel" else None  # a judge's words are read with more patience
+        if not self._fence.closed:
+            raise Misshapen("its answer is not a JSON document: its code fence has no end")
+        if wrong := misfit("".join(self._document), form):
+            raise Misshapen(f"its answer {wrong}")
 
-
-def _silence(end: Finished) -> str:
-    return "thought until its tokens were used up, and said nothing" if end.reason == "length" else "ended without a word"
+    def _silence(self, end: Finished) -> str:
+        if any(isinstance(event, ToolCall) for event in self._held):
+            return "called a tool that nobody offered, and said nothing"
+        return "thought until its tokens were used up, and said nothing" if end.reason == "length" else "ended without a word"

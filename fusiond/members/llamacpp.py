@@ -67,10 +67,14 @@ class LlamaCpp:
                     if not (await engine.ended() and again):
                         raise
 
+    async def recall(self) -> ProviderFacts | None:
+        """Nothing is kept."""
+        return None
+
     async def discover(self) -> ProviderFacts:
         """`smollm2` where the engine is installed, and those of the configured files that cannot be used, each with its reason."""
         if not installed():
-            return ProviderFacts(error=ENGINE_MISSING)
+            return ProviderFacts(error=ENGINE_MISSING, closed=ENGINE_MISSING)
         facts = [facts for model in dict.fromkeys((SMOLLM2, *self._models)) if (facts := _look(model))]
         return ProviderFacts(models={said.model: said for said in facts})
 

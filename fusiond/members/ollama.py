@@ -9,7 +9,7 @@ Every call of a model carries the same `num_ctx`, since another one makes the se
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from fusiond.config.tree import OllamaConfig
 from fusiond.errors import Garbled, MemberError, Truncated
 from fusiond.events import Event, joined
 from fusiond.members import State
+from fusiond.members.egress import Egress
 from fusiond.members.http import Link, at_end, pieces, rejected, whole
 from fusiond.members.ollama_chat import Lines, load_order, parsed, question
 from fusiond.members.patience import Patience
@@ -42,10 +43,12 @@ LOAD_SECONDS = 600.0
 class Ollama:
     """A provider with `api = "ollama"`."""
 
-    def __init__(self, config: OllamaConfig, residency: Residency) -> None:
+    def __init__(self, config: OllamaConfig, residency: Residency, egress: Egress | None = None) -> None:
         self._config = config
         self._residency = residency
-        self._link = Link(config.url)
+        self._egress = egress
+        self._beyond = place_of(config) != "local"
+        self._link = Link(config.url, egress=egress, beyond=self._beyond)
         self._shown: dict[str, ShowResponse] = {}
 
     async def stream(self, call: Call, patience: Patience) -> AsyncGenerator[Event, None]:
@@ -63,12 +66,16 @@ class Ollama:
         """Whether the member's model is in memory; one that runs elsewhere is always ready."""
         return "ready" if member.place == "remote" else self._residency.state(self._memory(member))
 
+    async def recall(self) -> ProviderFacts | None:
+        """Nothing is kept."""
+        return None
+
     async def discover(self) -> ProviderFacts:
         """What models the server has, and which of them are in memory. A model's details are asked once for each of its digests."""
         import httpx  # noqa: PLC0415  # comes with the client
         from ollama import AsyncClient, ResponseError  # noqa: PLC0415  # see above
 
-        hooks = {"request": [_without_key]}
+        hooks = {"request": [_without_key, *self._counted()]}
         try:
             elsewhere = await self._elsewhere()
             async with AsyncClient(host=self._config.url, timeout=LOOK_SECONDS, trust_env=False, follow_redirects=False, event_hooks=hooks) as client:
@@ -84,12 +91,24 @@ class Ollama:
         """Close every connection."""
         await self._link.aclose()
 
+    def _counted(self) -> list[Callable[[httpx.Request], Awaitable[None]]]:
+        """What tells of the official client's own requests, where they leave this machine."""
+        egress = self._egress if self._beyond else None
+        if egress is None:
+            return []
+
+        async def told(request: httpx.Request) -> None:
+            sent = len(request.content) + sum(len(name) + len(value) + 4 for name, value in request.headers.raw)
+            egress.left(egress.leaving(host=request.url.netloc.decode(), member=None, request_id=None, sent=sent), sent=sent, received=0)
+
+        return [told]
+
     def _memory(self, member: Member) -> Memory:
         return self._config.url, _full(member.model), member.context
 
     async def _chat(self, call: Call, patience: Patience) -> AsyncGenerator[Event, None]:
         decoder, lines = LineDecoder(), Lines(call.voice)
-        async with self._link.post("/api/chat", question(call, self._config.keep_alive), patience) as response:
+        async with self._link.post("/api/chat", question(call, self._config.keep_alive), patience, call) as response:
             if response.content_type == "text/html":
                 raise Garbled("an HTML page instead of an answer")
             async with aclosing(pieces(response, patience)) as body:

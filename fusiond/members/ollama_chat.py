@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -13,7 +14,10 @@ from fusiond.catalog import Member
 from fusiond.chat import FunctionCall, ImagePart, Message, Request
 from fusiond.errors import Garbled, Rejected
 from fusiond.events import Event, Finished, Text, Thinking, ToolCall, Usage
+from fusiond.members.dialects import count, reason_of
 from fusiond.members.http import rejected, string
+
+log = logging.getLogger(__name__)
 
 _OPTIONS = ("temperature", "top_p", "top_k", "min_p", "seed", "frequency_penalty", "presence_penalty")
 _EFFORTS = {"low": "low", "medium": "medium", "high": "high", "xhigh": "high", "minimal": "low"}
@@ -30,8 +34,10 @@ class Lines:
         self.end: Finished | None = None
 
     def read(self, lines: Iterable[bytes]) -> Iterator[Event]:
-        """The events of lines that came together. Raises MemberError."""
+        """The events of lines that came together; what stands after the end is no part of the answer. Raises MemberError."""
         for line in lines:
+            if self.end is not None:
+                return
             try:
                 yield from self._line(parsed(line))
             except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
@@ -48,7 +54,7 @@ class Lines:
         for made in message.get("tool_calls") or ():
             yield self._tool_call(made)
         if said.get("done"):
-            yield self._usage(said)
+            yield from self._usage(said)
             self.end = self._finished(said.get("done_reason"))
 
     def _tool_call(self, made: Mapping[str, Any]) -> ToolCall:
@@ -59,15 +65,20 @@ class Lines:
         text = arguments if isinstance(arguments, str) else json.dumps(arguments or {})
         return ToolCall(member=self._voice, index=index, id=string(made.get("id") or ""), name=string(function["name"]), arguments=text)
 
-    def _usage(self, said: Mapping[str, Any]) -> Usage:
-        return Usage(member=self._voice, prompt_tokens=int(said.get("prompt_eval_count") or 0), completion_tokens=int(said.get("eval_count") or 0))
+    def _usage(self, said: Mapping[str, Any]) -> Iterator[Usage]:
+        """The tokens, where they are told as such."""
+        try:
+            prompt, completion = count(said.get("prompt_eval_count")) or 0, count(said.get("eval_count")) or 0
+        except ValueError as error:
+            log.debug("%s: its usage is none, and stays unknown (%s)", self._voice, error)
+        else:
+            yield Usage(member=self._voice, prompt_tokens=prompt, completion_tokens=completion)
 
     def _finished(self, reason: object) -> Finished:
         if reason in ("load", "unload"):
             raise Rejected(f"the server only did a {reason}, and gave no answer")
-        if self._calls:
-            return Finished(member=self._voice, reason="tool_calls")
-        return Finished(member=self._voice, reason="length" if reason == "length" else "stop")
+        told = reason_of(string(reason or "stop"))
+        return Finished(member=self._voice, reason="tool_calls" if self._calls and told == "stop" else told)
 
 
 def parsed(line: bytes) -> dict[str, Any]:

@@ -3,47 +3,53 @@
 from __future__ import annotations
 
 import json
+import logging
 import operator
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from decimal import Decimal
 from typing import Any
 
+from aiohttp import ClientResponse
 from pydantic_core import from_json
 
 from fusiond.call import Call
 from fusiond.catalog import Member, ModelFacts, ProviderFacts
 from fusiond.chat import ImagePart, Message, Part, Request, TextPart
 from fusiond.config.tree import OpenAIConfig
-from fusiond.errors import Garbled, MemberError, Truncated
-from fusiond.events import Event, Finished, FinishReason, Text, Thinking, ToolCall, Usage, joined
+from fusiond.errors import Garbled, MemberError, TimedOut, Truncated
+from fusiond.events import Event, Finished, FinishReason, Opened, Text, Thinking, ToolCall, Usage, joined
 from fusiond.members import State
-from fusiond.members.http import Link, at_end, pieces, rejected, string, whole
+from fusiond.members.dialects import Halves, Places, count, reason_of
+from fusiond.members.egress import Egress
+from fusiond.members.http import Link, at_end, piece, rejected, string
 from fusiond.members.patience import Patience
 from fusiond.members.residency import Residency
-from fusiond.members.sse import SseDecoder
+from fusiond.members.sse import decoder_of
 from fusiond.resolve import place_of
 
-LIST_SECONDS = 10.0
+log = logging.getLogger(__name__)
 
-_REASONS: Mapping[str, FinishReason] = {
-    "stop": "stop",
-    "length": "length",
-    "tool_calls": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
-}
+LIST_SECONDS = 10.0
+LAST_SECONDS, BILL_SECONDS = 0.5, 5.0
+"""So long the end of the stream may come after the end of the answer: between them is only what it cost, which matters where it is paid."""
+
+MOST_USD = 10**6
+_LEAST = -30
+"""A digit so far behind the point is none: to write it out could take all memory."""
+
 _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "seed", "frequency_penalty", "presence_penalty", "reasoning_effort")
 
 
 class OpenAI:
     """A provider with `api = "openai"`."""
 
-    def __init__(self, config: OpenAIConfig, residency: Residency) -> None:
+    def __init__(self, config: OpenAIConfig, residency: Residency, egress: Egress | None = None) -> None:
         key = config.api_key.read() if config.api_key else None
         self._config = config
         self._residency = residency
-        self._link = Link(config.url, {"Authorization": f"Bearer {key}"} if key else None)
+        headers = {"Authorization": f"Bearer {key}"} if key else None
+        self._link = Link(config.url, headers, egress=None if place_of(config) == "local" else egress)
 
     async def stream(self, call: Call, patience: Patience) -> AsyncGenerator[Event, None]:
         """Ask one member."""
@@ -56,6 +62,10 @@ class OpenAI:
         """Taken for ready."""
         return "ready"
 
+    async def recall(self) -> ProviderFacts | None:
+        """Nothing is kept."""
+        return None
+
     async def discover(self) -> ProviderFacts:
         """The models that the server lists, if the configuration wants to know."""
         if not self._config.discover:
@@ -64,7 +74,7 @@ class OpenAI:
         try:
             listed = listing(await self._link.get("/models", patience))
         except MemberError as error:
-            return ProviderFacts(error=error.message)
+            return ProviderFacts(error=error.message, lost=error.lost)
         place = place_of(self._config)
         return ProviderFacts(models={name: ModelFacts(model=name, place=place) for entry in listed if isinstance(name := entry.get("id"), str)})
 
@@ -81,111 +91,186 @@ def listing(document: Any) -> list[Mapping[str, Any]]:
 
 async def chat(link: Link, question: Mapping[str, Any], call: Call, patience: Patience) -> AsyncGenerator[Event, None]:
     """The events of one streamed chat completion. Raises MemberError."""
-    decoder, chunks = SseDecoder(), Chunks(call.voice)
-    async with link.post("/chat/completions", question, patience) as response:
-        if response.content_type == "text/html":
-            raise Garbled("an HTML page instead of an answer")
-        if response.content_type == "application/json":  # some servers do not stream, whatever they are asked
-            rest = [await whole(response, patience)]
-        else:
-            async with aclosing(pieces(response, patience)) as body:
-                async for data in body:
-                    for event in joined(chunks.read(decoder.feed(data))):
-                        patience.heard()
-                        yield event
-                    if chunks.done:
-                        break
-            rest = decoder.end()
-        for event in chunks.read(rest):
+    chunks = Chunks(call.voice, numbered=call.member.api == "openrouter")
+    async with link.post("/chat/completions", question, patience, call) as response:
+        decoder = decoder_of(response.content_type)
+        if opened := chunks.opened(response.headers.get("X-Generation-Id")):
+            yield opened
+        while not chunks.done and (data := await _more(response, patience, chunks, paid=call.member.paid)):
+            if events := chunks.read(decoder.feed(data)):
+                patience.heard()
+            for event in events:
+                yield event
+        for event in chunks.read([] if chunks.reason else decoder.end()):
             yield event
+        end = chunks.end()
         await at_end(response)
-    yield chunks.finished()
+    for event in end:
+        yield event
+
+
+async def _more(response: ClientResponse, patience: Patience, chunks: Chunks, *, paid: bool) -> bytes:
+    """What comes next of the body; nothing at its end. Once the answer is complete, its end need not be waited for, or be a good one."""
+    if chunks.reason is None:
+        return await piece(response, patience)
+    patience.ending(BILL_SECONDS if paid else LAST_SECONDS)
+    try:
+        return await piece(response, patience)
+    except (TimedOut, Truncated):
+        return b""
 
 
 class Chunks:
-    """What the chunks of one stream mean, read one after the other."""
+    """What the chunks of one stream mean, read one after the other. `numbered`: their `id` is what the bill can be asked for by.
 
-    __slots__ = ("_call_ids", "_reason", "_voice", "done")
+    `reason`: why the answer ended, once it has; what may follow then is what it cost. `done`: nothing follows.
+    """
 
-    def __init__(self, voice: str) -> None:
+    __slots__ = ("_fault", "_halves", "_numbered", "_places", "_voice", "done", "reason")
+
+    def __init__(self, voice: str, *, numbered: bool = False) -> None:
         self._voice = voice
-        self._reason: FinishReason | None = None
-        self._call_ids: list[str] = []
+        self._numbered = numbered
+        self._places = Places()
+        self._halves: Halves | None = None
+        self._fault: MemberError | None = None
+        self.reason: FinishReason | None = None
         self.done = False
 
-    def read(self, payloads: Iterable[bytes]) -> Iterator[Event]:
-        """The events of payloads that came together. Raises MemberError."""
-        for payload in payloads:
-            if payload == b"[DONE]":
-                self.done = True
-                return
-            try:
-                yield from self._chunk(from_json(payload))
-            except ValueError:
-                raise Garbled(f"not JSON: {payload[:80]!r}") from None
-            except (ArithmeticError, AttributeError, IndexError, KeyError, TypeError) as error:
-                raise Garbled(f"a chunk of another form ({type(error).__name__}): {payload[:80]!r}") from None
+    def read(self, payloads: Iterable[bytes]) -> list[Event]:
+        """The events of payloads that came together, neighbouring texts as one. What is wrong with one of them, `end` raises."""
+        heard: list[Event] = []
+        try:
+            for payload in payloads:
+                if self.done or payload == b"[DONE]":
+                    self.done = True
+                    break
+                self._chunk(payload, heard)
+        except MemberError as error:
+            self._fault, self.done = error, True
+        return list(joined(heard)) if len(heard) > 1 else heard
 
-    def finished(self) -> Finished:
-        """The end. Raises Truncated where the stream did not say that it was complete."""
-        if self._reason is None and not self.done:
+    def opened(self, generation: object) -> Opened | None:
+        """The provider's number for the call, the first time that it is told."""
+        if not self._numbered or not isinstance(generation, str) or not generation:
+            return None
+        self._numbered = False
+        return Opened(member=self._voice, generation=generation)
+
+    def end(self) -> list[Event]:
+        """How the stream ends. Raises the error that one of its chunks was, or Truncated where it did not say that it was complete."""
+        if self._fault is not None:
+            raise self._fault
+        if self.reason is None and not self.done:
             raise Truncated("the stream stopped without its end")
-        return Finished(member=self._voice, reason=self._reason or ("tool_calls" if self._call_ids else "stop"))
+        rest = self._halves.rest("content") if self._halves else ""
+        reason = "tool_calls" if self._places.made and self.reason in (None, "stop") else self.reason or "stop"
+        return [*([Text(member=self._voice, text=rest)] if rest else ()), Finished(member=self._voice, reason=reason)]
 
-    def _chunk(self, chunk: Mapping[str, Any]) -> Iterator[Event]:
-        if chunk.get("error"):
-            raise rejected(chunk["error"])
-        if choices := chunk.get("choices"):
-            choice = choices[0]
-            delta = choice.get("delta") or choice.get("message") or {}
-            if text := delta.get("content"):
-                yield Text(member=self._voice, text=string(text))
-            if len(delta) > 1 or not text:
-                yield from self._more(delta)
-            if reason := choice.get("finish_reason"):
-                self._reason = self._read_reason(choice, reason)
-        if usage := chunk.get("usage"):
-            yield self._usage(usage)
+    def _chunk(self, payload: bytes, heard: list[Event]) -> None:
+        try:
+            chunk = from_json(payload)
+        except ValueError:
+            chunk = self._torn(payload)
+        try:
+            self._said(chunk, payload, heard)
+        except (AttributeError, IndexError, KeyError, TypeError) as error:
+            raise Garbled(f"a chunk of another form ({type(error).__name__}): {payload[:80]!r}") from None
 
-    def _more(self, delta: Mapping[str, Any]) -> Iterator[Event]:
+    def _torn(self, payload: bytes) -> Any:
+        """A chunk that may hold half a character, which the quicker parser refuses. Raises Garbled."""
+        self._halves = self._halves or Halves()
+        try:
+            return json.loads(payload.decode())
+        except (ValueError, RecursionError):
+            raise Garbled(f"not JSON: {payload[:80]!r}") from None
+
+    def _said(self, chunk: Mapping[str, Any], payload: bytes, heard: list[Event]) -> None:
+        if self._numbered and (opened := self.opened(chunk.get("id"))):
+            heard.append(opened)
+        if (error := chunk.get("error")) or chunk.get("object") == "error":
+            raise rejected(error or chunk)
+        for choice in chunk.get("choices") or ():
+            if not choice.get("index"):  # nobody asked for a second one
+                self._choice(choice, heard)
+        if chunk.get("usage"):
+            heard += self._usage(payload)
+        elif "code" in chunk and "message" in chunk and not chunk.get("choices"):
+            raise rejected(chunk)
+
+    def _choice(self, choice: Mapping[str, Any], heard: list[Event]) -> None:
+        delta = choice.get("delta") or choice.get("message") or {}
+        if text := self._text(delta, "content"):
+            heard.append(Text(member=self._voice, text=text))
+        if len(delta) > 1 or not text:
+            self._more(delta, heard)
+        if reason := choice.get("finish_reason"):
+            self.reason = self._read_reason(choice, reason)
+
+    def _text(self, told: Mapping[str, Any], field: str) -> str:
+        text = told.get(field)
+        return self._whole(field, string(text)) if text else ""
+
+    def _whole(self, field: str, text: str) -> str:
+        return self._halves.joined(field, text) if self._halves else text
+
+    def _more(self, delta: Mapping[str, Any], heard: list[Event]) -> None:
         """What a delta may hold beside text."""
-        if thought := delta.get("reasoning_content") or delta.get("reasoning"):
-            yield Thinking(member=self._voice, text=string(thought))
-        if refusal := delta.get("refusal"):
-            yield Text(member=self._voice, text=string(refusal))
-        for place, piece in enumerate(delta.get("tool_calls") or ()):
-            yield self._tool_call(place, piece)
+        if thought := self._text(delta, "reasoning_content") or self._text(delta, "reasoning"):
+            heard.append(Thinking(member=self._voice, text=thought))
+        if refusal := self._text(delta, "refusal"):
+            heard.append(Text(member=self._voice, text=refusal))
+        for place, told in enumerate(delta.get("tool_calls") or ()):
+            heard.append(self._tool_call(place, told))
 
     def _read_reason(self, choice: Mapping[str, Any], reason: str) -> FinishReason:
         if reason == "error":
             raise rejected(choice.get("error") or "the provider ended the answer with an error")
-        return _REASONS.get(reason, "stop")
+        return reason_of(reason)
 
-    def _tool_call(self, place: int, piece: Mapping[str, Any]) -> ToolCall:
-        function = piece.get("function") or {}
-        index = piece.get("index")
+    def _tool_call(self, place: int, told: Mapping[str, Any]) -> ToolCall:
+        function = told.get("function") or {}
+        call_id, name = string(told.get("id") or ""), string(function.get("name") or "")
+        index = told.get("index")
+        index = self._places.of(place if index is None else operator.index(index), call_id, name)
         arguments = function.get("arguments") or ""
-        call_id, name = string(piece.get("id") or ""), string(function.get("name") or "")
-        if name:
-            self._call_ids.append(call_id)
-        return ToolCall(
-            member=self._voice,
-            index=place if index is None else operator.index(index),
-            id=call_id,
-            name=name,
-            arguments=arguments if isinstance(arguments, str) else json.dumps(arguments),
-        )
+        text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+        return ToolCall(member=self._voice, index=index, id=call_id, name=name, arguments=self._whole(f"arguments of {index}", text))
 
-    def _usage(self, usage: Mapping[str, Any]) -> Usage:
-        cost = None if usage.get("cost") is None else Decimal(str(usage["cost"]))
-        if cost is not None and not 0 <= cost < Decimal("Infinity"):
-            raise ValueError(cost)
+    def _usage(self, payload: bytes) -> list[Event]:
+        """What the call cost, with every digit of the bill; nothing where that cannot be: an unknown amount is none of our making."""
+        try:
+            return [self._counted(json.loads(payload, parse_float=Decimal)["usage"])]
+        except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
+            log.debug("%s: its usage is none, and stays unknown (%s)", self._voice, error)
+            return []
+
+    def _counted(self, usage: Mapping[str, Any]) -> Usage:
+        prompt, completion = usage.get("prompt_tokens_details") or {}, usage.get("completion_tokens_details") or {}
         return Usage(
             member=self._voice,
-            prompt_tokens=int(usage.get("prompt_tokens") or 0),
-            completion_tokens=int(usage.get("completion_tokens") or 0),
-            cost=cost,
+            prompt_tokens=count(usage.get("prompt_tokens")) or 0,
+            completion_tokens=count(usage.get("completion_tokens")) or 0,
+            reasoning_tokens=count(completion.get("reasoning_tokens")),
+            cached_tokens=count(prompt.get("cached_tokens")) or 0,
+            cache_write_tokens=count(prompt.get("cache_write_tokens")),
+            cost=bill(usage, "cost"),
         )
+
+
+def bill(told: Mapping[str, Any], field: str) -> Decimal | None:
+    """USD; None where it is not told. Raises ValueError, TypeError, AttributeError or ArithmeticError where it is no amount.
+
+    Where the user's own key at the provider behind a gateway was used, what that one bills comes on top of the gateway's fee.
+    """
+    if told.get(field) is None:
+        return None
+    details = told.get("cost_details") or told
+    upstream = details.get("upstream_inference_cost") if told.get("is_byok") else None
+    cost = Decimal(str(told[field])) + Decimal(0 if upstream is None else str(upstream))
+    if not 0 <= cost <= MOST_USD:
+        raise ValueError(f"{cost} USD")
+    return cost if cost.adjusted() > _LEAST else Decimal(0)
 
 
 def body(call: Call) -> dict[str, Any]:

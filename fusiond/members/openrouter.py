@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
+from fusiond import release
 from fusiond.call import Call
 from fusiond.catalog import Member, ModelFacts, ProviderFacts
-from fusiond.config.tree import OpenRouterConfig, Price
-from fusiond.errors import MemberError, Unwilling
+from fusiond.config.tree import OpenRouterConfig
+from fusiond.errors import Garbled, MemberError, Unwilling
 from fusiond.events import Event
 from fusiond.members import State
+from fusiond.members.egress import Egress
 from fusiond.members.http import Link
-from fusiond.members.openai import body, chat, listing
+from fusiond.members.openai import bill, body, chat
+from fusiond.members.openrouter_list import KeptList, Listed, facts_of
 from fusiond.members.patience import Patience
+
+log = logging.getLogger(__name__)
 
 LIST_SECONDS = 20.0
 _PREFERENCES = ("order", "only", "ignore", "data_collection", "zdr", "quantizations")
-_MILLION = Decimal(1_000_000)
 
 
 class OpenRouter:
-    """A provider with `api = "openrouter"`."""
+    """A provider with `api = "openrouter"`. `kept`: where its list is kept for a start without a network."""
 
-    def __init__(self, config: OpenRouterConfig) -> None:
+    def __init__(self, config: OpenRouterConfig, kept: KeptList, egress: Egress | None = None) -> None:
         key = config.api_key.read() if config.api_key else None
         self._config = config
         self._key = key
-        self._link = Link(config.url, {"Authorization": f"Bearer {key}", "X-OpenRouter-Title": "fusiond"} if key else None)
+        self._kept = kept
+        headers = {"Authorization": f"Bearer {key}", "X-OpenRouter-Title": "fusiond"} if key else None
+        self._link = Link(config.url, headers, egress=egress)
 
     async def stream(self, call: Call, patience: Patience) -> AsyncGenerator[Event, None]:
         """Ask one member."""
@@ -43,20 +53,45 @@ class OpenRouter:
         """Taken for ready."""
         return "ready"
 
+    async def recall(self) -> ProviderFacts:
+        """The list as it was last seen, else as it was when this release was made."""
+        models = (await asyncio.to_thread(self._kept.kept)).models or await asyncio.to_thread(release.listed)
+        return ProviderFacts(models=_facts(models), closed=self._closed())
+
     async def discover(self) -> ProviderFacts:
         """The price list. It is public, and not asked for without a key, since nobody could be asked then."""
-        if self._key is None:
-            return ProviderFacts(error=self._without_key())
+        if closed := self._closed():
+            return ProviderFacts(error=closed, closed=closed)
         patience = Patience(first_token=LIST_SECONDS, stall=LIST_SECONDS, total=LIST_SECONDS, deadline=float("inf"))
         try:
-            entries = listing(await self._link.get("/models", patience))
+            document = await self._link.fetch("/models", patience)
+            models = await asyncio.to_thread(_listed, document)
         except MemberError as error:
-            return ProviderFacts(error=f"no price list: {error.message}")
-        return ProviderFacts(models={facts.model: facts for facts in map(_facts, entries) if facts})
+            return ProviderFacts(error=f"no price list: {error.message}", lost=error.lost)
+        await self._keep(document)
+        return ProviderFacts(models=_facts(models))
+
+    async def bill(self, generation: str) -> Decimal | None:
+        """What a call has cost in the end (USD); None: it is not known yet. Raises MemberError."""
+        patience = Patience(first_token=LIST_SECONDS, stall=LIST_SECONDS, total=LIST_SECONDS, deadline=float("inf"))
+        document = await self._link.fetch(f"/generation?id={quote(generation, safe='')}", patience)
+        try:
+            return bill(json.loads(document, parse_float=Decimal)["data"], "total_cost")
+        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError, RecursionError):
+            raise Garbled(f"no bill: {document[:80]!r}") from None
+
+    async def _keep(self, document: bytes) -> None:
+        try:
+            await asyncio.to_thread(self._kept.keep, document)
+        except OSError as error:
+            log.warning("the price list is not kept for a start without a network: %s", error)
 
     async def aclose(self) -> None:
         """Close every connection."""
         await self._link.aclose()
+
+    def _closed(self) -> str | None:
+        return self._without_key() if self._key is None else None
 
     def _without_key(self) -> str:
         secret = self._config.api_key
@@ -70,6 +105,8 @@ def question(call: Call, config: OpenRouterConfig) -> dict[str, Any]:
     preferences: dict[str, Any] = {name: value for name in _PREFERENCES if (value := getattr(config, name)) is not None}
     if {"tools", "response_format", "seed"} & asked.keys():
         preferences["require_parameters"] = True
+    if call.member.paid and call.member.tariff:
+        preferences["max_price"] = {name: float(price) for name, price in call.member.tariff.ceiling().items()}
     if preferences:
         asked["provider"] = {name: list(value) if isinstance(value, tuple) else value for name, value in preferences.items()}
     if (effort := asked.pop("reasoning_effort", None)) is not None:
@@ -78,37 +115,28 @@ def question(call: Call, config: OpenRouterConfig) -> dict[str, Any]:
     return asked
 
 
-def _facts(entry: Mapping[str, Any]) -> ModelFacts | None:
-    """A model of the list; one whose entry is of another form than the list's is left out."""
-    if not isinstance(entry.get("id"), str):
-        return None
-    parameters = _list(entry.get("supported_parameters"))
-    architecture = entry.get("architecture")
-    modalities = _list(architecture.get("input_modalities")) if isinstance(architecture, dict) else []
-    context = entry.get("context_length")
-    return ModelFacts(
-        model=entry["id"],
-        place="remote",
-        context=context if isinstance(context, int) else None,
-        reasoning="reasoning" in parameters,
-        tools="tools" in parameters,
-        vision="image" in modalities,
-        price=_price(entry.get("pricing")),
-    )
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _price(pricing: Any) -> Price | None:
-    """Strings in USD per token become USD per million. Unknown where one is missing, no number, or negative (a router's: it depends)."""
-    if not isinstance(pricing, Mapping):
-        return None
+def _listed(document: bytes) -> Mapping[str, Listed]:
+    """Raises Garbled where it is no list: one that names no model would take all of them away."""
     try:
-        each = [Decimal(str(pricing[name])) * _MILLION for name in ("prompt", "completion")]
-    except (KeyError, InvalidOperation):
-        return None
-    if any(not price.is_finite() or price < 0 for price in each):
-        return None
-    return Price(input=each[0], output=each[1])
+        models = facts_of(json.loads(document))
+    except (ValueError, RecursionError):
+        models = {}
+    if not models:
+        raise Garbled(f"not a list of models: {document[:80]!r}")
+    return models
+
+
+def _facts(models: Mapping[str, Listed]) -> dict[str, ModelFacts]:
+    return {
+        listed.model: ModelFacts(
+            model=listed.model,
+            place="remote",
+            context=listed.context,
+            reasoning=listed.reasoning,
+            tools=listed.tools,
+            vision=listed.vision,
+            tariff=listed.tariff,
+            longest=listed.most_completion_tokens,
+        )
+        for listed in models.values()
+    }

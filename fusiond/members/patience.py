@@ -34,6 +34,10 @@ class Patience:
         self._left = self._stall
         self._spoken = True
 
+    def ending(self, seconds: float) -> None:
+        """The member has said all but its end, which is waited for so long at the most, however often this is said."""
+        self._left = min(self._left, seconds)
+
     async def wait(self, awaitable: Awaitable[T]) -> T:
         """Wait for the provider; raises `TimedOut` with the deadline that passed."""
         began = self._loop.time()

@@ -47,7 +47,7 @@ class Residency:
             async with asyncio.timeout_at(deadline):
                 await semaphore.acquire()
         except TimeoutError:
-            raise TimedOut("the model was busy with other requests until the deadline") from None
+            raise TimedOut("the model was busy with other requests until the deadline", queued=True) from None
         try:
             yield
         finally:
@@ -117,6 +117,6 @@ async def _outcome(running: asyncio.Future[MemberError | None], deadline: float)
         async with asyncio.timeout_at(deadline):
             done, _ = await asyncio.wait([running])
     except TimeoutError:
-        raise TimedOut("the model was still being loaded at the deadline") from None
+        raise TimedOut("the model was still being loaded at the deadline", queued=True) from None
     if failure := next(iter(done)).result():
         raise failure

@@ -1,4 +1,4 @@
-"""From a provider's bytes to its messages: server-sent events and lines of JSON. Bytes in, payloads out; no I/O.
+"""From a provider's bytes to its messages: server-sent events, lines of JSON, and one document. Bytes in, payloads out; no I/O.
 
 A read may bring half a message or several. One that grows beyond `LIMIT` is no message but an attack or a mistake, and is not kept.
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from fusiond.errors import Garbled
 
 LIMIT = 16 * 1024 * 1024
-"""Bytes of one line."""
+"""Bytes of one line, or of one document."""
 
 
 class LineDecoder:
@@ -60,6 +60,42 @@ class SseDecoder:
         return _payloads(self._lines.end())
 
 
+class WholeDecoder:
+    """One document, as long as the body is."""
+
+    __slots__ = ("_document",)
+
+    def __init__(self) -> None:
+        self._document = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Nothing is complete before the end. Raises Garbled."""
+        self._document += data
+        if len(self._document) > LIMIT:
+            self._document.clear()
+            raise Garbled(f"an answer of more than {LIMIT} bytes")
+        return []
+
+    def end(self) -> list[bytes]:
+        """The document."""
+        return [bytes(self._document)]
+
+
+def decoder_of(content_type: str) -> SseDecoder | WholeDecoder:
+    """What takes the payloads out of such a body. Raises Garbled where there can be none."""
+    match content_type:
+        case "text/html":
+            raise Garbled("an HTML page instead of an answer")
+        case "application/json":
+            return WholeDecoder()  # some servers do not stream, whatever they are asked
+        case _:
+            return SseDecoder()
+
+
+_DATA = (b"data:", b"\xef\xbb\xbfdata:")
+"""A data line; the first of all may stand behind a byte order mark."""
+
+
 def _payloads(lines: Iterable[bytes]) -> list[bytes]:
     """What the data lines say; one without data is as good as a comment."""
-    return [payload for line in lines if line.startswith(b"data:") and (payload := line[5:].lstrip())]
+    return [payload for line in lines if line.startswith(_DATA) and (payload := line.partition(b":")[2].lstrip())]

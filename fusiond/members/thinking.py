@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from fusiond.events import Event, Finished, Text, Thinking
 
 _TAGS = {"<think>": "</think>", "<thinking>": "</thinking>"}
+_BLANKS = 1000
+"""So many blanks may stand before a tag: all of them are looked at with every piece."""
 
 
 class Thoughts:
@@ -42,7 +44,7 @@ class Thoughts:
                 self._held, self._closing = start[len(opening) :], closing
                 yield from self._inside(member)
                 return
-        if any(opening.startswith(start) for opening in _TAGS):
+        if len(self._held) <= _BLANKS and any(opening.startswith(start) for opening in _TAGS):
             return  # may still become a tag
         self.over = True
         yield Text(member=member, text=self._held)

@@ -14,7 +14,7 @@ from typing import Any
 
 from fusiond.chat import FunctionCall, Request
 from fusiond.errors import FusiondError
-from fusiond.events import Event, Failed, Finished, FinishReason, Progress, Text, Thinking, ToolCall, Transcript, Usage
+from fusiond.events import Event, Failed, Finished, FinishReason, Opened, Progress, Text, Thinking, ToolCall, Transcript, Usage
 from fusiond.report import MemberReport, Report
 from fusiond.wire.openai_errors import error_body
 
@@ -49,7 +49,7 @@ class Encoder:
                 return self._delta(_json({"tool_calls": [self._call(event)]}))
             case Progress():
                 return self._progress(event) if self._request.overrides.progress else b""
-            case Usage() | Finished() | Failed():
+            case Usage() | Opened() | Finished() | Failed():
                 return b""
 
     def end(self, reason: FinishReason, report: Report) -> bytes:

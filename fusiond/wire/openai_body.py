@@ -14,6 +14,7 @@ from fusiond.wire.body import Bool, Count, Int, Many, Share, Str, Word, or_strin
 
 Temperature = Annotated[float, Field(strict=True, ge=0, le=2)]
 Penalty = Annotated[float, Field(strict=True, ge=-2, le=2)]
+Amount = Annotated[float, Field(strict=True, ge=0, le=1e9)]
 Object = Annotated[dict[str, Any], Field(strict=True)]
 
 
@@ -128,17 +129,35 @@ class StreamOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """`judge` in LiteLLM's form; a bare string is its `model`."""
+
+    model: Word
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FusionOptions:
-    """`fusion`, the daemon's own field: what this request changes of the fusion it names."""
+    """`fusion`, the daemon's own field: what this request changes of the fusion it names. `models` is LiteLLM's word for the panel."""
 
     strategy: Str | None = None
     panel: Many[Word] | None = None
-    judge: Word | None = None
+    models: Many[Word] | None = None
+    judge: Annotated[Judge | None, or_string(dict, lambda model: {"model": model}, "must be a string or an object with a model")] = None
     writer: Word | None = None
     trace: Bool | None = None
     progress: Bool | None = None
-    max_cost_usd: Any = None
-    privacy: Any = None
+    max_cost_usd: Amount | None = None
+    privacy: Str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plugin:
+    """One of `plugins`, OpenRouter's field."""
+
+    id: Str
+    enabled: Bool | None = None
+    analysis_models: Many[Word] | None = None
+    model: Word | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,4 +190,4 @@ class ChatBody:
     audio: Any = None
     functions: Any = None
     function_call: Any = None
-    plugins: Any = None
+    plugins: Many[Plugin] | None = None

@@ -7,27 +7,21 @@ protocol says is refused by its path, what is understood but not built is refuse
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
-from difflib import get_close_matches
-from typing import get_args
 
 from pydantic import TypeAdapter
 
-from fusiond.chat import Format, FunctionCall, ImagePart, Message, Overrides, Part, Request, Role, Sampling, TextPart, Tool, ToolChoice
-from fusiond.config.tree import StrategyName
+from fusiond.chat import Format, FunctionCall, ImagePart, Message, Part, Request, Role, Sampling, TextPart, Tool, ToolChoice
 from fusiond.errors import NotSupported
 from fusiond.wire.body import read_object, required, typed, wrong
-from fusiond.wire.openai_body import AssistantCall, ChatBody, ChatMessage, Choice, ContentPart, FusionOptions, ImageUrl, OfferedTool, ResponseFormat
+from fusiond.wire.openai_body import AssistantCall, ChatBody, ChatMessage, Choice, ContentPart, ImageUrl, OfferedTool, ResponseFormat
+from fusiond.wire.openai_overrides import ignored, limits, overrides
 
 _BODY = TypeAdapter(ChatBody)
 _USED = frozenset(field.name for field in fields(ChatBody))
-_OVERRIDES = tuple(field.name for field in fields(FusionOptions))
-_STRATEGIES: tuple[str, ...] = get_args(StrategyName)
-_LATER_STRATEGIES = ("refine", "cascade", "adaptive")
 _ROLES: Mapping[str, Role] = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
 _IMAGE_URL = re.compile(r"https?://|data:[^,]{0,100};base64,", re.IGNORECASE)
-_LONGEST_WORD = 64  # of a client's own that an error repeats or compares
 
 
 def decode(body: bytes, request_id: str) -> Request:
@@ -51,8 +45,9 @@ def decode(body: bytes, request_id: str) -> Request:
         format=_format(chat.response_format) if chat.response_format else None,
         stream=bool(chat.stream),
         include_usage=bool(chat.stream_options and chat.stream_options.include_usage),
-        overrides=_overrides(chat.fusion, raw["fusion"]) if chat.fusion else Overrides(),
-        ignored=tuple(name for name, value in raw.items() if value is not None and name not in _USED),
+        overrides=overrides(chat, raw),
+        limits=limits(chat),
+        ignored=(*(name for name, value in raw.items() if value is not None and name not in _USED), *ignored(raw)),
     )
 
 
@@ -64,7 +59,6 @@ def _refuse_unbuilt(chat: ChatBody) -> None:
         "audio": chat.audio and "answers in audio are not supported",
         "functions": chat.functions and "the old form is not supported: use tools",
         "function_call": chat.function_call and "the old form is not supported: use tool_choice",
-        "plugins": chat.plugins and "not supported yet: use the field fusion",
     }
     for name, why in asked.items():
         if why:
@@ -179,39 +173,6 @@ def _format(wanted: ResponseFormat) -> Format | None:
             named = required("response_format.json_schema", wanted.json_schema)
             return Format(kind="json_schema", schema=named.schema, name=named.name or "answer", strict=named.strict)
     raise wrong("response_format.type", "must be one of text, json_object, json_schema")
-
-
-def _overrides(options: FusionOptions, keys: Iterable[str]) -> Overrides:
-    for key in keys:
-        if key not in _OVERRIDES:
-            raise wrong(f"fusion.{key[:_LONGEST_WORD]}", f"is unknown{_nearest(key, _OVERRIDES)}")
-    if options.max_cost_usd is not None:
-        raise _unsupported("fusion.max_cost_usd", "not supported yet")
-    if options.privacy is not None:
-        raise _unsupported("fusion.privacy", "not supported yet")
-    if options.panel == ():
-        raise wrong("fusion.panel", "must not be empty")
-    return Overrides(
-        strategy=_strategy(options.strategy),
-        panel=options.panel,
-        judge=options.judge,
-        writer=options.writer,
-        trace=bool(options.trace),
-        progress=bool(options.progress),
-    )
-
-
-def _strategy(name: str | None) -> str | None:
-    if name is None or name in _STRATEGIES:
-        return name
-    if name in _LATER_STRATEGIES:
-        raise _unsupported("fusion.strategy", f"{name} is not supported yet")
-    raise wrong("fusion.strategy", f"must be one of {', '.join(_STRATEGIES)}{_nearest(name, _STRATEGIES)}")
-
-
-def _nearest(word: str, known: Iterable[str]) -> str:
-    near = get_close_matches(word[:_LONGEST_WORD], known, n=1)
-    return f" (did you mean '{near[0]}'?)" if near else ""
 
 
 def _unsupported(path: str, why: str) -> NotSupported:

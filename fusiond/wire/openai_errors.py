@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from fusiond.errors import AllFailed, FusiondError
+from fusiond.errors import AllFailed, FusiondError, Misshapen, SchemaFailed
 
 
 def envelope(error: FusiondError, request_id: str) -> bytes:
@@ -16,6 +16,13 @@ def envelope(error: FusiondError, request_id: str) -> bytes:
 def error_body(error: FusiondError) -> dict[str, Any]:
     """The error as an object, for a body or for a stream that has already begun."""
     told: dict[str, Any] = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
-    if isinstance(error, AllFailed):
-        told["members"] = {name: {"reason": failure.reason, "message": failure.message} for name, failure in error.failures.items()}
+    match error:
+        case AllFailed():
+            told["members"] = {name: _reason(failure.reason, failure.message) for name, failure in error.failures.items()}
+        case SchemaFailed():
+            told["members"] = {name: _reason(Misshapen.reason, why) for name, why in error.reasons.items()}
     return {"error": told}
+
+
+def _reason(reason: str, message: str) -> dict[str, str]:
+    return {"reason": reason, "message": message}

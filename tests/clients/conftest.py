@@ -48,7 +48,7 @@ def scripts(gate: asyncio.Event) -> dict[str, Script]:
         "cut": Script(Say("Half of"), Gate(gate), Close()),
         "endless": Script(Say("Once"), Hang()),
         "gated": Script(Say("a"), Gate(gate), Say("b"), Finish()),
-        "broken": Script(Status(500)),
+        "broken": Script(Status(400)),  # the request's fault: it is asked again the next time
         "empty": Script(Finish()),
         "long": Script(Say("so far"), Finish("length")),
         "silent": Script(Gate(gate), Say("at last"), Finish()),

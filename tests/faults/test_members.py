@@ -13,6 +13,7 @@ import pytest
 from tests.faults.conftest import running
 from tests.upstreams.openai import OpenAIUpstream
 from tests.upstreams.script import (
+    Call,
     Close,
     Drip,
     ErrorChunk,
@@ -45,6 +46,8 @@ BEFORE: dict[str, tuple[list[Step], str]] = {
     "an error in a 200": ([Status(200, {"error": {"message": "no such luck"}})], "rejected"),
     "429": ([Status(429)], "rejected"),
     "500": ([Status(500)], "rejected"),
+    "a call that nobody offered": ([Call(0, "c1", "add", "{}"), Finish("tool_calls")], "empty"),
+    "only an error": ([Raw('data: {"object": "error", "message": "no memory", "code": 500}\n\n'), Finish(None)], "rejected"),
     "a redirect": ([Status(302, "", {"Location": "/"})], "rejected"),
 }
 """Faults before the first word: the steps, and the reason that is told."""
@@ -55,6 +58,8 @@ AFTER: dict[str, tuple[list[Step], str]] = {
     "a reset": ([Reset()], "truncated"),
     "a stall": ([Hang()], "timed_out"),
     "an error chunk": ([ErrorChunk("boom")], "rejected"),
+    "an error and an end": ([Raw('data: {"object": "error", "message": "no memory", "code": 500}\n\n'), Finish(None)], "rejected"),
+    "an end that is none": ([Finish("abort")], "truncated"),
     "garbage": ([Raw("data: nonsense\n\n"), Hang()], "garbled"),
 }
 """Faults in the middle of the answer."""
@@ -234,3 +239,41 @@ async def test_a_whole_document_of_the_next_member_is_delivered(lab: Lab, tmp_pa
     async with OpenAIUpstream(scripts) as upstream, running(lab(upstream.url, "a", "b", strategy="single"), tmp_path) as daemon:
         status, body, _ = await daemon.ask(response_format=JSON)
         assert (status, said(body, stream=False)) == (200, '{"x": 1}')
+
+
+@both_ways
+@pytest.mark.parametrize("strategy", ["single", "race", "vote"])
+async def test_a_document_comes_without_its_fence(strategy: str, stream: bool, lab: Lab, tmp_path: Path) -> None:
+    """Whoever delivers it, and however it is cut."""
+    script = Script(Say("```js"), Say('on\n{"x"'), Wait(0.05), Say(": 1}\n`"), Wait(0.05), Say("``\n"), Finish())
+    async with OpenAIUpstream({"a": script, "b": script}) as upstream, running(lab(upstream.url, "a", "b", strategy=strategy), tmp_path) as daemon:
+        status, body, _ = await daemon.ask(response_format=JSON, stream=stream)
+        assert (status, said(body, stream=stream)) == (200, '{"x": 1}')
+
+
+INTEGER = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"], "additionalProperties": False}
+
+
+@pytest.mark.parametrize("strategy", ["single", "race", "vote"])
+async def test_a_document_that_does_not_fit_is_never_a_success(strategy: str, lab: Lab, tmp_path: Path) -> None:
+    """Whoever's fits is delivered; where nobody's does, each one's reason tells the place."""
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": INTEGER}}
+    scripts = {"a": Script(Say('{"x": "one"}'), Finish()), "b": Script(Say('{"x": 1}'), Finish())}
+    async with OpenAIUpstream(scripts) as upstream, running(lab(upstream.url, "a", "b", strategy=strategy), tmp_path) as daemon:
+        status, body, _ = await daemon.ask(response_format=form)
+        assert (status, said(body, stream=False)) == (200, '{"x": 1}')
+        upstream.scripts["b"] = Script(Say("[1]"), Finish())
+        status, body, _ = await daemon.ask(response_format=form)
+        assert (status, json.loads(body)["error"]["code"]) == (502, "schema")
+        assert '/x: its value is not of type \\"integer\\"' in body
+
+
+async def test_a_key_that_the_server_says_again(monkeypatch: pytest.MonkeyPatch, lab: Lab, tmp_path: Path) -> None:
+    """Reaches no client."""
+    monkeypatch.setenv("LAB_KEY", "lab-key-123456")
+    refusal = Status(401, {"error": {"message": "Incorrect API key provided: lab-key-123456"}})
+    async with OpenAIUpstream({"a": Script(refusal)}) as upstream:
+        text = lab(upstream.url, "a", strategy="single").replace('api = "openai"', 'api = "openai"\napi_key = { env = "LAB_KEY" }')
+        async with running(text, tmp_path) as daemon:
+            status, body, _ = await daemon.ask(fusion={"trace": True})
+    assert (status, "lab-key" in body, "[secret]" in body) == (502, False, True)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fusiond.chat import Format, FunctionCall, ImagePart, Message, Overrides, Request, Sampling, TextPart, Tool, ToolChoice
-from fusiond.errors import AllFailed, BadRequest, Empty, FusiondError, TimedOut, Truncated
+from fusiond.errors import AllFailed, BadRequest, Empty, FusiondError, SchemaFailed, TimedOut, Truncated
 from fusiond.events import Event, Finished, FinishReason, Progress, Text, Thinking, ToolCall, Usage, fold
 from fusiond.report import MemberReport, Report, Totals
 from fusiond.wire.openai_answer import KEEP_ALIVE, Encoder, whole
@@ -298,6 +298,7 @@ def test_a_whole_answer_must_be_complete() -> None:
 ERRORS: dict[str, FusiondError] = {
     "bad_request": BadRequest("messages[0].role is required", param="messages[0].role"),
     "all_failed": AllFailed({"qwen": TimedOut("no first token within 60 s"), "mini": Empty("the stream ended well, and said nothing")}),
+    "schema_failed": SchemaFailed({"qwen": "is no JSON", "mini": "$.age: is required"}),
     "member": Truncated("the stream stopped\nwithout its end mark"),
 }
 

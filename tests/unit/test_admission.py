@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from fusiond.admission import BODIES_LIMIT, BODY_LIMIT, RETRY_AFTER, Admission, Bodies
+from fusiond import admission as limits
+from fusiond.admission import BODIES_LIMIT, BODY_LIMIT, RETRY_AFTER, Admission, Bodies, Body, TooSlow
 from fusiond.errors import Busy, TooLarge
 from tests.asking import soon
 
@@ -213,7 +214,7 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read() -> None:
     """By what it announces; the limit itself is allowed."""
     bodies = Bodies()
     with bodies.body(BODY_LIMIT) as body:
-        assert body.size == BODY_LIMIT
+        assert body.size == 0
     with pytest.raises(TooLarge, match=f"{BODY_LIMIT} bytes"), bodies.body(BODY_LIMIT + 1):
         pass
 
@@ -227,13 +228,15 @@ def test_a_body_that_grows_too_large_is_refused(announced: int | None) -> None:
             body.grow(BODY_LIMIT + 1)
 
 
-def test_what_was_announced_is_held_once() -> None:
-    """Bytes that come in are those that were announced."""
-    with Bodies().body(100) as body:
-        body.grow(60)
-        assert body.size == 100
-        body.grow(140)
-        assert body.size == 140
+def test_what_is_announced_holds_nobody_up() -> None:
+    """Only what has come is held, however much was promised."""
+    bodies = Bodies()
+    with contextlib.ExitStack() as stack:
+        for _ in range(2 * BODIES_LIMIT // BODY_LIMIT):
+            stack.enter_context(bodies.body(BODY_LIMIT)).grow(1)
+        with bodies.body(None) as body:
+            body.grow(BODY_LIMIT)
+            assert body.size == BODY_LIMIT
 
 
 def test_all_bodies_together_have_a_limit_and_give_back_what_they_held() -> None:
@@ -241,14 +244,14 @@ def test_all_bodies_together_have_a_limit_and_give_back_what_they_held() -> None
     bodies = Bodies()
     with contextlib.ExitStack() as stack:
         for _ in range(BODIES_LIMIT // BODY_LIMIT):
-            stack.enter_context(bodies.body(BODY_LIMIT))
-        for refusal in range(2):
-            with pytest.raises(Busy) as refused, bodies.body(1):
-                pytest.fail(f"let in at refusal {refusal}")
+            stack.enter_context(bodies.body(BODY_LIMIT)).grow(BODY_LIMIT)
+        for _ in range(2):
+            with bodies.body(1) as body, pytest.raises(Busy) as refused:
+                body.grow(1)
             assert refused.value.retry_after == RETRY_AFTER
     with contextlib.ExitStack() as stack:
         for _ in range(BODIES_LIMIT // BODY_LIMIT):
-            stack.enter_context(bodies.body(BODY_LIMIT))
+            stack.enter_context(bodies.body(BODY_LIMIT)).grow(BODY_LIMIT)
 
 
 def test_a_body_that_could_not_grow_keeps_what_it_has_and_gives_it_back() -> None:
@@ -256,8 +259,66 @@ def test_a_body_that_could_not_grow_keeps_what_it_has_and_gives_it_back() -> Non
     bodies = Bodies()
     with contextlib.ExitStack() as stack:
         for _ in range(BODIES_LIMIT // BODY_LIMIT - 1):
-            stack.enter_context(bodies.body(BODY_LIMIT))
-        with bodies.body(BODY_LIMIT // 2) as one, bodies.body(BODY_LIMIT // 2), pytest.raises(Busy):
-            one.grow(BODY_LIMIT // 2 + 1)
-        assert one.size == BODY_LIMIT // 2
-        stack.enter_context(bodies.body(BODY_LIMIT))
+            stack.enter_context(bodies.body(BODY_LIMIT)).grow(BODY_LIMIT)
+        with bodies.body(None) as one, bodies.body(None) as other:
+            one.grow(BODY_LIMIT // 2)
+            other.grow(BODY_LIMIT // 2)
+            with pytest.raises(Busy):
+                one.grow(BODY_LIMIT // 2 + 1)
+            assert one.size == BODY_LIMIT // 2
+        stack.enter_context(bodies.body(BODY_LIMIT)).grow(BODY_LIMIT)
+
+
+async def coming(*pieces: bytes, end: bool = True) -> AsyncIterator[bytes]:
+    """A body in pieces, and then its end, or a client that waits for ever."""
+    for piece in pieces:
+        yield piece
+    if not end:
+        await asyncio.Event().wait()
+
+
+def new() -> Body:
+    """One body's share of all the room there is."""
+    return Body(Bodies())
+
+
+async def test_a_body_is_read_to_its_end() -> None:
+    """Whole, and held as it is."""
+    body = new()
+    assert await body.read(coming(b"ab", b"", b"cde")) == b"abcde"
+    assert body.size == 5
+    assert await new().read(coming()) == b""
+
+
+async def test_a_body_is_refused_with_the_piece_that_is_too_much() -> None:
+    """Without reading on."""
+    with pytest.raises(TooLarge):
+        await new().read(coming(bytes(BODY_LIMIT), b" ", end=False))
+
+
+@pytest.mark.parametrize("pieces", [(), (b"{",)], ids=["nothing", "a beginning"])
+async def test_a_body_that_does_not_come_is_not_waited_for(pieces: tuple[bytes, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither for its first byte nor for its next."""
+    monkeypatch.setattr(limits, "STALL_SECONDS", 0.0)
+    monkeypatch.setattr(limits, "SLOWEST", 0.001)
+    with pytest.raises(TooSlow, match=f"{len(pieces)} bytes") as slow:
+        async with asyncio.timeout(5):
+            await new().read(coming(*pieces, end=False))
+    assert slow.value.status == 408
+
+
+async def test_a_body_that_trickles_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte now and then does not keep a place for ever: with every one there is only as much more time as it has brought."""
+    clock = asyncio.get_running_loop().time
+
+    async def trickle() -> AsyncIterator[bytes]:
+        while True:
+            await asyncio.sleep(0)
+            yield b"x"
+
+    monkeypatch.setattr(limits, "STALL_SECONDS", 0.05)
+    monkeypatch.setattr(limits, "SLOWEST", 10**9)
+    began = clock()
+    with pytest.raises(TooSlow):
+        await new().read(trickle())
+    assert clock() - began < 5

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields
+from decimal import Decimal
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from fusiond.config import (
+    Config,
     FusionConfig,
     LlamaCppConfig,
     MemberConfig,
@@ -22,9 +25,10 @@ from fusiond.config import (
     load,
 )
 from fusiond.config.tables import TOP
+from fusiond.config.tree import BudgetConfig, Conditions, OfflineConfig, Privacy, PrivacyConfig, RecordsConfig, RouteConfig, StrategyName, Task
 
 EXAMPLE = Path(__file__).parents[2] / "config.toml"
-COMMENTED = re.compile(r'^# (?=\[[a-z."]+\] |\[[a-z."]+\]$|[a-z_]+ = |"[^"]+" = )', re.MULTILINE)
+COMMENTED = re.compile(r'^# (?=\[\[?[a-z."]+\]\]? |\[\[?[a-z."]+\]\]?$|[a-z_]+ = |"[^"]+" = )', re.MULTILINE)
 
 
 def test_loads_as_it_stands() -> None:
@@ -33,6 +37,7 @@ def test_loads_as_it_stands() -> None:
     assert set(config.providers) == {"ollama", "openrouter", "builtin"}
     assert config.members["smollm2"].provider == "builtin"
     assert config.fusions["default"].strategy == "vote"
+    assert config.budget is None
 
 
 def test_loads_with_everything_in_it(tmp_path: Path) -> None:
@@ -44,16 +49,44 @@ def test_loads_with_everything_in_it(tmp_path: Path) -> None:
     config = load(path)
     assert set(config.members) == {"smollm2", "qwen", "sonnet"}
     assert config.aliases == {"gpt-4o": "fusion"}
+    assert config.fusions["thrifty"].escalate == ("sonnet",)
+    assert config.routes == (RouteConfig(use="smollm2", when=Conditions(task="number", max_prompt_tokens=4000, tools=False)),)
+    assert config.budget == BudgetConfig(per_request_usd=Decimal("0.05"), per_day_usd=Decimal(2), per_month_usd=Decimal(30))
 
 
-@pytest.mark.parametrize(
-    "table", [ServerConfig, OllamaConfig, OpenRouterConfig, OpenAIConfig, LlamaCppConfig, MemberConfig, Price, Seat, FusionConfig, Secret]
-)
+TABLES = [
+    ServerConfig,
+    OllamaConfig,
+    OpenRouterConfig,
+    OpenAIConfig,
+    LlamaCppConfig,
+    MemberConfig,
+    Price,
+    Seat,
+    FusionConfig,
+    RouteConfig,
+    Conditions,
+    BudgetConfig,
+    PrivacyConfig,
+    OfflineConfig,
+    RecordsConfig,
+    Secret,
+]
+
+
+@pytest.mark.parametrize("table", TABLES)
 def test_shows_every_key(table: type) -> None:
     """Every key of every table, and every table."""
     text = EXAMPLE.read_text()
     assert [field.name for field in fields(table) if not re.search(rf"\b{field.name} = ", text)] == []
     assert [name for name in TOP if f"[{name}" not in text] == []
+
+
+def test_names_every_strategy_task_and_word() -> None:
+    """What can be said where only some words can be."""
+    text = EXAMPLE.read_text()
+    words = [*get_args(StrategyName), *get_args(Task), *get_args(Privacy), "auto", "always", "never", "local", "reject"]
+    assert [word for word in words if not re.search(rf"\b{word}\b", text)] == []
 
 
 def test_says_the_defaults(tmp_path: Path) -> None:
@@ -63,3 +96,14 @@ def test_says_the_defaults(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text("[server]\n" + "\n".join(lines))
     assert load(path).server == ServerConfig()
+
+
+@pytest.mark.parametrize("name", ["privacy", "offline", "records"])
+def test_says_the_defaults_of_small_tables(name: str, tmp_path: Path) -> None:
+    """They stand there empty, with each default behind its `#`."""
+    section = EXAMPLE.read_text().split(f"\n[{name}]\n")[1].split("\n\n")[0]
+    shown, count = COMMENTED.subn("", section)
+    path = tmp_path / "config.toml"
+    path.write_text(f"[{name}]\n{shown}\n")
+    assert getattr(load(path), name) == getattr(Config(), name)
+    assert count == len(fields(getattr(Config(), name)))

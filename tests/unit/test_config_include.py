@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -58,6 +61,17 @@ def test_key_by_key(tmp_path: Path) -> None:
     assert config.members["qwen"].options == {"temperature": 0.9, "top_p": 0.2}
 
 
+def test_arrays_of_tables_are_one_value(tmp_path: Path) -> None:
+    """Routes of the main file replace all of the included one's, and those stand where it has none."""
+    tuned = "[[routes]]\nuse = 'qwen'\nwhen = { tools = true }\n[[routes]]\nuse = 'fusion'\n[budget]\nper_day_usd = 1\nper_month_usd = 2"
+    path = write(tmp_path, config=MAIN, tuned=tuned)
+    assert [route.use for route in load(path).routes] == ["qwen", "fusion"]
+    config = load(write(tmp_path, config=MAIN + "[[routes]]\nuse = 'fusion/default'\n[budget]\nper_day_usd = 3\n"))
+    assert [(route.use, route.when.tools) for route in config.routes] == [("fusion/default", None)]
+    assert config.budget
+    assert (config.budget.per_day_usd, config.budget.per_month_usd) == (Decimal(3), Decimal(2))
+
+
 def test_later_over_earlier(tmp_path: Path) -> None:
     """Of two included files the later lies over the earlier."""
     path = write(tmp_path, config='include = ["a.toml", "b.toml"]', a="server.queue = 1\nserver.max_requests = 1", b="server.queue = 2")
@@ -111,3 +125,17 @@ def test_included_directory(tmp_path: Path) -> None:
     """What is there and cannot be read is an error, unlike what is not there."""
     (tmp_path / "a.toml").mkdir()
     assert str(errors(write(tmp_path, config='include = ["a.toml"]'))) == "a.toml: cannot be read: Is a directory"
+
+
+PIPE = "is a pipe, a socket or a device: a configuration must be a regular file"
+
+
+def test_only_regular_files_are_read(tmp_path: Path) -> None:
+    """A pipe that nobody writes to, or a device without an end, would be read for ever."""
+    os.mkfifo(tmp_path / "a.toml")
+    (tmp_path / "b.toml").symlink_to("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as place:
+        place.bind(str(tmp_path / "c.toml"))
+    names = ["a.toml", "b.toml", "c.toml"]
+    assert str(errors(write(tmp_path, config=f"include = {names}"))).splitlines() == [f"{name}: {PIPE}" for name in reversed(names)]
+    assert [str(errors(tmp_path / name)) for name in names] == [f"{name}: {PIPE}" for name in names]

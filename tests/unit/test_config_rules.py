@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from fusiond.config import ConfigErrors, load
+from fusiond.config.tree import PRIVATE_KEY
+from fusiond.guard import fault
 
 BASE = """
 [providers.ollama]
@@ -23,6 +25,9 @@ model = "qwen3:8b"
 provider = "lab"
 model = "gemma"
 """
+
+
+CASCADE = "strategy = 'cascade'\npanel = ['qwen']\n"
 
 
 def errors(tmp_path: Path, text: str) -> list[str]:
@@ -50,6 +55,17 @@ def errors(tmp_path: Path, text: str) -> list[str]:
         "[server]\nlisten = ['0.0.0.0:80']\ntokens = [{ env = 'T' }]",
         "[server]\nallowed_hosts = ['box.lan', 'box.lan:8080']\nallowed_origins = ['https://example.org', 'app://obsidian.md', 'http://a:1']",
         "[members.'meta/llama:8b']\nprovider = 'lab'\nmodel = 'x'",
+        "[fusions.f]\nstrategy = 'cascade'\npanel = ['qwen']\nescalate = ['gemma', 'ollama/x:1b']\nthrift = 0\naccept = 0.01",
+        "[fusions.f]\nstrategy = 'cascade'\npanel = ['qwen']",
+        "[fusions.f]\npanel = ['qwen']\nprivacy = 'lan'\nmax_cost_usd = 0.5\n[privacy]\ndefault = 'lan'\n[budget]\nper_request_usd = 0.5",
+        "[fusions.f]\npanel = ['qwen']\nprivacy = 'local'\nmax_cost_usd = 0",
+        "[fusions.f]\npanel = ['qwen']\nmax_cost_usd = 5\n[budget]\nper_day_usd = 1",
+        "[fusions.f]\npanel = ['qwen']\n[[routes]]\nuse = 'fusion/f'\nwhen = { tools = false, task = 'prose' }\n[[routes]]\nuse = 'qwen'",
+        "[[routes]]\nuse = 'fusion'\nwhen = { task = 'json' }\n[[routes]]\nuse = 'ollama/x'\nwhen = { max_prompt_tokens = 1 }",
+        "[[routes]]\nuse = 'openrouter/fusion'\n[[routes]]\nuse = 'mine'\n[aliases]\nmine = 'qwen'\n'gpt-4o' = 'auto'",
+        "[privacy]\nnever_remote = []",
+        "[privacy]\nnever_remote = ['(?i)secret', '\\bIBAN\\b']",
+        "[budget]\nper_request_usd = 0\nper_day_usd = 0\nper_month_usd = 0",
         "[providers.o]\napi = 'ollama'\nkeep_alive = '-1m'\nurl = 'https://example.org/ollama/'",
     ],
 )
@@ -68,6 +84,8 @@ def test_right(tmp_path: Path, text: str) -> None:
         ("provider = 'ollama'\nmodel = 'm'\nskill = 1.0", "members.x.skill: must be between 0 and 1, and neither of them"),
         ("provider = 'ollama'\nmodel = 'm'\nsize = 0", "members.x.size: must be more than 0"),
         ("provider = 'ollama'\nmodel = 'm'\nstall_seconds = 0", "members.x.stall_seconds: must be more than 0"),
+        ("provider = 'ollama'\nmodel = 'm'\nprice = { input = '1', output = 0 }", "members.x.price.input: must be a number, not a string"),
+        ("provider = 'ollama'\nmodel = 'm'\nprice = { input = 1e7, output = 0 }", "members.x.price.input: must be at most 1000000"),
         ("provider = 'ollama'\nmodel = 'm'\nprice = { input = -0.1, output = 0 }", "members.x.price.input: must be at least 0"),
     ],
 )
@@ -97,11 +115,25 @@ def test_members(tmp_path: Path, text: str, expected: str) -> None:
         ("panel = ['qwen']\nquorum = 0", "quorum: must be at least 1"),
         ("panel = ['qwen']\ndeadline_seconds = 0", "deadline_seconds: must be more than 0"),
         ("panel = ['qwen']\ngrace_seconds = -1", "grace_seconds: must be at least 0"),
+        ("panel = ['qwen']\nmax_cost_usd = -0.01", "max_cost_usd: must be at least 0"),
+        ("panel = ['qwen']\nmax_cost_usd = 1e10", "max_cost_usd: must be at most 1000000000"),
+        ("panel = ['qwen']\nescalate = ['gemma']", "escalate: is for the strategy cascade"),
+        ("panel = ['qwen']\nthrift = 0.2", "thrift: is for the strategy cascade"),
+        ("panel = ['qwen']\naccept = 0.9", "accept: is for the strategy cascade"),
+        (f"{CASCADE}accept = 0", "accept: must be more than 0 and at most 1"),
+        (f"{CASCADE}accept = 1.01", "accept: must be more than 0 and at most 1"),
+        (f"{CASCADE}thrift = -0.1", "thrift: must be at least 0"),
+        (f"{CASCADE}escalate = ['gema']", "escalate[0]: there is no member 'gema' (did you mean 'gemma'?)"),
+        (f"{CASCADE}escalate = ['gemma', 'gemma']", "escalate[1]: names 'gemma', who is asked already"),
+        (f"{CASCADE}escalate = ['qwen']", "escalate[0]: names 'qwen', who is asked already"),
+        (f"{CASCADE}escalate = ['ollama/*']", "escalate[0]: must be one member, and 'ollama/*' stands for several"),
+        (f"{CASCADE}escalate = ['lab/x']", "escalate[0]: provider 'lab' does not discover its models: 'lab/x' must be a member"),
+        (f"{CASCADE}escalate = ['', '']", "escalate[0]: must not be empty\nfusions.f.escalate[1]: must not be empty"),
     ],
 )
 def test_fusions(tmp_path: Path, text: str, expected: str) -> None:
     """Everybody whom a fusion names can be asked, and the recipe has what its strategy needs."""
-    assert errors(tmp_path, f"[fusions.f]\n{text}") == [f"fusions.f.{expected}"]
+    assert "\n".join(errors(tmp_path, f"[fusions.f]\n{text}")) == f"fusions.f.{expected}"
 
 
 @pytest.mark.parametrize(
@@ -170,4 +202,67 @@ def test_providers(tmp_path: Path, text: str, expected: str) -> None:
 )
 def test_names(tmp_path: Path, text: str, expected: str) -> None:
     """Every served name means one thing."""
+    assert errors(tmp_path, text) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "[fusions.f]\npanel = ['qwen']\nprivacy = 'any'\n[privacy]\ndefault = 'lan'",
+            "fusions.f.privacy: may only be stricter than privacy.default, which is 'lan'",
+        ),
+        (
+            "[fusions.f]\npanel = ['qwen']\nprivacy = 'lan'\n[privacy]\ndefault = 'local'",
+            "fusions.f.privacy: may only be stricter than privacy.default, which is 'local'",
+        ),
+        (
+            "[fusions.f]\npanel = ['qwen']\nmax_cost_usd = 0.051\n[budget]\nper_request_usd = 0.05",
+            "fusions.f.max_cost_usd: must be at most budget.per_request_usd, which is 0.05",
+        ),
+        ("[budget]\nper_request_usd = -1", "budget.per_request_usd: must be at least 0"),
+        ("[budget]\nper_day_usd = -0.01", "budget.per_day_usd: must be at least 0"),
+        ("[budget]\nper_month_usd = 1e300", "budget.per_month_usd: must be at most 1000000000"),
+        ("[records]\nkeep_days = -1", "records.keep_days: must be at least 0"),
+        ("[records]\nkeep_days = 36501", "records.keep_days: must be at most 36500"),
+    ],
+)
+def test_limits(tmp_path: Path, text: str, expected: str) -> None:
+    """Amounts make sense, and a fusion's own limits are no looser than everybody's."""
+    assert errors(tmp_path, text) == [expected]
+
+
+@pytest.mark.parametrize("pattern", ["(?=x)", "[", "(a", "a*", "", "\\1", "(?:a{1000}){1000}", "-----BEGIN [A-Z ]*PRIVATE KEY"])
+def test_patterns(tmp_path: Path, pattern: str) -> None:
+    """Whatever the search could not do, or would do for every request, is told in the words of its engine's keeper."""
+    why = fault(pattern)
+    assert errors(tmp_path, f"[privacy]\nnever_remote = ['x', '{pattern}']") == ([f"privacy.never_remote[1]: {why}"] if why else [])
+    assert (why is None) == pattern.startswith("-")
+
+
+def test_the_pattern_that_is_there_by_default_is_right() -> None:
+    """It is not looked at again with every file, so that the engine need not be loaded for it."""
+    assert fault(PRIVATE_KEY) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[[routes]]\nuse = 'fusoin'", "routes[0].use: there is no model 'fusoin' (did you mean 'fusion'?)"),
+        ("[[routes]]\nuse = 'qwen'\n[[routes]]\nuse = 'zzzzz'", "routes[1].use: there is no model 'zzzzz'"),
+        ("[[routes]]\nuse = ''", "routes[0].use: must not be empty"),
+        ("[[routes]]\nuse = 'lab/x'", "routes[0].use: there is no model 'lab/x'"),
+        ("[[routes]]\nuse = 'ollama/*'", "routes[0].use: there is no model 'ollama/*'"),
+        ("[[routes]]\nuse = 'auto'", "routes[0].use: 'auto' stands for the routes themselves"),
+        ("[[routes]]\nuse = 'any'\n[aliases]\nany = 'auto'", "routes[0].use: 'any' stands for the routes themselves"),
+        ("[[routes]]\nuse = 'qwen'\nwhen = { max_prompt_tokens = 0 }", "routes[0].when.max_prompt_tokens: must be at least 1"),
+        (
+            "[fusions.f]\npanel = ['qwen']\n[[routes]]\nuse = 'qwen'\nwhen = { tools = true }",
+            "routes: what none of them matches goes to fusion/default, which is missing: add it, or a route without `when`",
+        ),
+        ("[fusions.f]\npanel = ['qwen']\n[aliases]\na = 'auto'", "aliases.a: there is no model 'auto'"),
+    ],
+)
+def test_routes(tmp_path: Path, text: str, expected: str) -> None:
+    """Each stands for a model that is served, and every request has one."""
     assert errors(tmp_path, text) == [expected]

@@ -10,11 +10,11 @@ import pytest
 
 from fusiond.chat import Format
 from fusiond.errors import AllFailed, Garbled, SchemaFailed, TimedOut
-from fusiond.events import Failed, Finished, Text
+from fusiond.events import Failed, Finished, Progress, Text, Thinking
 from fusiond.fuse.outcome import Decided
 from fusiond.plan import plan
 from tests.asking import question
-from tests.planning import PROSE, YES_NO, Stage, catalog, fused, outcome
+from tests.planning import PROSE, YES_NO, Stage, catalog, fused, outcome, situation
 
 BOOM = Garbled("boom")
 LATE = TimedOut("late")
@@ -114,7 +114,7 @@ async def test_race_takes_the_first_word_of_a_stream_and_the_first_end_of_a_whol
     hang = asyncio.Event()
     scripts: dict[str, Any] = {"a": ["slow ", hang], "b": [asyncio.Event()], "c": [BOOM]}
     served = catalog("a", "b", "c", strategy="race")
-    planned = plan(question(YES_NO, stream=True), served, asyncio.get_running_loop().time())
+    planned = plan(question(YES_NO, stream=True), served, situation())
     asyncio.get_running_loop().call_later(0.01, hang.set)
     said = await outcome(planned, Stage(scripts))
     assert [type(event) for event in said] == [Decided, Text, Finished]
@@ -311,3 +311,41 @@ async def test_a_vote_that_became_a_selection_says_so() -> None:
     stage = Stage({"a": ["wet"], "b": ["wet"]})
     decided, _, _ = await fused(question(PROSE), catalog("a", "b", judge="j"), stage)
     assert decided.decision == "no_key"
+
+
+class Thoughtful(Stage):
+    """A stage on which what begins with `~` is only thought."""
+
+    async def listen(self, call: Any) -> Any:
+        """The script, with its thoughts."""
+        async for event in super().listen(call):
+            yield Thinking(member=event.member, text=event.text[1:]) if isinstance(event, Text) and event.text.startswith("~") else event
+
+
+async def thought(stage: Stage, served: Any, asked: Any) -> list[str]:
+    """The kinds of the answer's events, thoughts with what they are."""
+    said = await outcome(plan(asked, served, situation()), stage)
+    return [event.text if isinstance(event, Thinking) else type(event).__name__ for event in said if not isinstance(event, Progress)]
+
+
+async def test_the_thoughts_of_a_member_that_failed_are_not_the_answers() -> None:
+    """They wait for its first word as long as another one may take over; where nobody can, they come as they are thought."""
+    stage = Thoughtful({"a": ["~no", BOOM], "b": ["~hm", "4"]})
+    served = catalog("a", "b", strategy="single")
+    assert await thought(stage, served, question(stream=True)) == ["hm", "Decided", "Text", "Finished"]
+    stage = Thoughtful({"a": ["~hm", "4"], "b": ["no"]})
+    assert await thought(stage, served, question(stream=True)) == ["Decided", "hm", "Text", "Finished"]
+
+
+async def test_the_thoughts_of_a_writer_that_failed_are_not_the_answers() -> None:
+    """A draft is delivered in its place."""
+    stage = Thoughtful({"a": ["wet"], "b": ["salty"], "j": [json.dumps(ANALYSIS)], "w": ["~no", BOOM]})
+    served = catalog("a", "b", strategy="synthesize", judge="j", writer="w")
+    assert await thought(stage, served, question(PROSE, stream=True)) == ["Decided", "Text", "Finished"]
+
+
+async def test_calls_that_nobody_offered_are_not_delivered() -> None:
+    """The text stands alone, and does not end as if a call had followed."""
+    stage = Stage({"a": ["Yes.", Finished(member="a", reason="tool_calls")], "b": ["yes"]})
+    _, text, end = await fused(question(YES_NO), catalog("a", "b"), stage)
+    assert (text, end) == ("Yes.", Finished(member="a", reason="stop"))

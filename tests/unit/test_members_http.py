@@ -12,10 +12,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from fusiond.errors import ContextTooSmall, Garbled, MemberError, Rejected, TimedOut, Truncated, Unreachable
+from fusiond.errors import ContextTooSmall, Garbled, MemberError, Rejected, TimedOut, Truncated, Unreachable, Unwilling
 from fusiond.members import http
 from fusiond.members.http import TOLD, Link, error_message, message_in, pieces, rejected
 from fusiond.members.patience import Patience
+from tests.asking import call
 from tests.upstreams.openai import OpenAIUpstream
 from tests.upstreams.script import Close, Drip, Finish, Hang, Head, Html, Raw, Reset, Say, Script, Status, Step, Wire
 
@@ -251,6 +252,89 @@ async def test_a_connection_serves_again() -> None:
         assert leased(way) == 0
         await upstream.left()
         await upstream.gone()
+
+
+SERVED = Script(Say("4"), Finish())
+STALE = [pytest.param(Close(), id="closed"), pytest.param(Reset(), id="reset")]
+
+
+async def asked_of(link: Link, **facts: Any) -> bytes:
+    """What such a member answers."""
+    waiting = patience()
+    async with link.post("/chat/completions", {"model": "a"}, waiting, call(**facts)) as response:
+        return b"".join([piece async for piece in pieces(response, waiting)])
+
+
+@pytest.mark.parametrize("end", STALE)
+async def test_a_connection_that_was_closed_meanwhile(end: Step) -> None:
+    """Whoever costs nothing is asked once more, over a new connection that serves nobody else; never twice."""
+    scripts = [SERVED, Script(end), Script(Say("5"), Finish()), Script(end), Script(end), SERVED]
+    async with OpenAIUpstream({"a": scripts}) as upstream, link(upstream.url) as way:
+        assert b'"4"' in await asked_of(way)
+        assert b'"5"' in await asked_of(way)
+        with pytest.raises(Unreachable):
+            await asked_of(way)
+        assert len(upstream.chats) == 5
+        await upstream.gone()
+
+
+@pytest.mark.parametrize("end", STALE)
+async def test_a_paid_call_is_not_made_twice(end: Step) -> None:
+    """Nobody knows whether it was begun."""
+    async with OpenAIUpstream({"a": [SERVED, Script(end), SERVED]}) as upstream, link(upstream.url) as way:
+        await asked_of(way, place="remote")
+        with pytest.raises(Unreachable):
+            await asked_of(way, place="remote")
+        assert len(upstream.chats) == 2
+
+
+@pytest.mark.parametrize("steps", [[Close()], [Reset()]], ids=["closed", "reset"])
+async def test_a_new_connection_that_breaks_is_an_error(steps: list[Step]) -> None:
+    """It was not there before, so it is no accident of the pool's."""
+    async with OpenAIUpstream({"a": [Script(*steps), SERVED]}) as upstream, link(upstream.url) as way:
+        with pytest.raises(Unreachable):
+            await asked_of(way)
+        assert len(upstream.chats) == 1
+
+
+@pytest.mark.parametrize("steps", [[Wire("HTTP/1.1 200 OK\r\nConte"), Close()], [Head(), Close()]], ids=["half a head", "a head"])
+async def test_an_answer_that_had_begun_is_not_asked_for_again(steps: list[Step]) -> None:
+    """Something of it has come. It is said in plain words."""
+    async with OpenAIUpstream({"a": [SERVED, Script(*steps), SERVED]}) as upstream, link(upstream.url) as way:
+        await asked_of(way)
+        with pytest.raises(MemberError) as raised:
+            await asked_of(way)
+        assert "<" not in raised.value.message
+        assert "Error" not in raised.value.message
+        assert len(upstream.chats) == 2
+
+
+async def test_an_error_that_was_not_read_to_its_end_costs_the_connection() -> None:
+    """The next question does not find the rest of it."""
+    async with OpenAIUpstream({"a": [Script(Status(500, "x" * 1_000_000)), SERVED]}) as upstream, link(upstream.url) as way:
+        with pytest.raises(Rejected):
+            await asked_of(way)
+        await upstream.gone()
+        assert b'"4"' in await asked_of(way)
+
+
+async def test_a_number_that_json_has_not() -> None:
+    """It is not sent: nobody knows what would be made of it."""
+    async with OpenAIUpstream({"a": SERVED}) as upstream, link(upstream.url) as way:
+        with pytest.raises(Unwilling, match="a number that JSON cannot say"):
+            async with way.post("/chat/completions", {"a": [float("inf")]}, patience()):
+                pass
+        assert upstream.requests == []
+
+
+async def test_the_key_is_in_no_error() -> None:
+    """Of a document that is none, either."""
+    async with OpenAIUpstream({}) as upstream, link(upstream.url, headers={"Authorization": "Bearer lab-key-123456"}) as way:
+        for answer in (Status(200, "no lab-key-123456"), Status(403, "no lab-key-123456")):
+            upstream.pages["/v1/models"] = Script(answer)
+            with pytest.raises(MemberError, match=r"\[secret\]") as raised:
+                await way.get("/models", patience())
+            assert "lab-key" not in str(raised.value)
 
 
 async def test_leaving_before_the_head() -> None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
 from fusiond.call import Call
 from fusiond.catalog import Member, ProviderFacts
-from fusiond.errors import Empty, MemberError, Rejected, TimedOut, Truncated, Unreachable
-from fusiond.events import Event, Failed, Finished, FinishReason, Text, Thinking, ToolCall, Usage
+from fusiond.chat import Format, Tool
+from fusiond.errors import Empty, Garbled, MemberError, Misshapen, Rejected, TimedOut, Truncated, Unreachable
+from fusiond.events import Event, Failed, Finished, FinishReason, Text, Thinking, ToolCall, Usage, fold
 from fusiond.members import State
 from fusiond.members.listen import listen
 from fusiond.members.patience import Patience
-from tests.asking import call, collected, failure
+from tests.asking import call, collected, failure, question
 
 Step = Event | MemberError | Callable[[Patience], object]
 
@@ -54,6 +56,10 @@ class Puppet:
         """Always."""
         return "ready"
 
+    async def recall(self) -> ProviderFacts | None:
+        """Nothing."""
+        return None
+
     async def discover(self) -> ProviderFacts:
         """Nothing."""
         return ProviderFacts()
@@ -84,6 +90,8 @@ USED = Usage(member="a", prompt_tokens=1, completion_tokens=1)
         pytest.param([text("<think>hm"), end()], Empty, "without a word", id="only thinks, in the text"),
         pytest.param([text("<think>hm</think>"), end()], Empty, "without a word", id="thinks, and says nothing"),
         pytest.param([THOUGHT, end("length")], Empty, "until its tokens were used up", id="thinks too long"),
+        pytest.param([MADE, MADE, end("tool_calls")], Empty, "called a tool that nobody offered", id="only a call that nobody offered"),
+        pytest.param([text(" "), MADE, end()], Empty, "called a tool that nobody offered", id="a blank and a call that nobody offered"),
         pytest.param([hang], TimedOut, "no first token", id="hangs at first"),
         pytest.param([text("4"), hang], TimedOut, "no first token", id="hangs later"),
     ],
@@ -104,7 +112,8 @@ async def test_it_fails_once(steps: list[Step], kind: type[MemberError], words: 
     [
         pytest.param([text("4"), end()], [text("4"), end()], id="an answer"),
         pytest.param([THOUGHT, text("4"), USED, end()], [THOUGHT, text("4"), USED, end()], id="a thought, an answer, its usage"),
-        pytest.param([MADE, end("tool_calls")], [MADE, end("tool_calls")], id="a call without a word"),
+        pytest.param([text("4"), MADE, end("tool_calls")], [text("4"), MADE, end("tool_calls")], id="a call that nobody offered, after a word"),
+        pytest.param([MADE, text("4"), end("tool_calls")], [MADE, text("4"), end("tool_calls")], id="a call that nobody offered, before a word"),
         pytest.param([text(" "), text("4"), end()], [text(" 4"), end()], id="space first"),
         pytest.param([text("4"), end("length")], [text("4"), end("length")], id="cut at its tokens"),
         pytest.param([text("4"), end(), text("5"), end()], [text("4"), end()], id="goes on after its end"),
@@ -116,6 +125,90 @@ async def test_it_finishes_once(steps: list[Step], heard: list[Event]) -> None:
     """What comes before the end goes on, and nothing after it; the provider's stream is closed."""
     puppet = Puppet(*steps)
     assert await collected(listen(puppet, call())) == heard
+    assert puppet.closed
+
+
+async def test_a_call_that_was_offered_is_an_answer() -> None:
+    """Without a word, and in a document's place."""
+    for form in (None, Format(kind="json_object")):
+        asked = question(tools=(Tool(name="add"),), format=form)
+        assert await collected(listen(Puppet(MADE, end("tool_calls")), call(asked))) == [MADE, end("tool_calls")]
+
+
+SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": False}
+ANY, FITTING = Format(kind="json_object"), Format(kind="json_schema", schema=SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("form", "pieces", "document"),
+    [
+        (ANY, ['{"b": ', "1}"], '{"b": 1}'),
+        (ANY, ["  \n", '{"b": 1}\n'], '  \n{"b": 1}\n'),
+        (ANY, ['```json\n{"b": 1}\n```'], '{"b": 1}'),
+        (ANY, ["```", "json", "\n", '{"b": 1}', "\n", "``", "`", "\n"], '{"b": 1}'),
+        (ANY, ["<think>hm</think>```\n", '{"b": "```"}\n```'], '{"b": "```"}'),
+        (ANY, ['{"b": "</s>"}'], '{"b": "</s>"}'),
+        (FITTING, ['{"a": 1}'], '{"a": 1}'),
+        (FITTING, ['```json\n{"a": ', "1}```"], '{"a": 1}'),
+    ],
+)
+async def test_a_document(form: Format, pieces: list[str], document: str) -> None:
+    """It is delivered without the fence around it, as it comes."""
+    transcript = fold(await collected(listen(Puppet(*map(text, pieces), end()), call(question(format=form)))))
+    assert (transcript.text, transcript.end) == (document, end())
+
+
+@pytest.mark.parametrize(
+    ("form", "pieces", "words"),
+    [
+        (ANY, ['{"b": '], "not a JSON document"),
+        (ANY, ["[1]"], "not an object"),
+        (ANY, ['```json\n{"b": 1}'], "its code fence has no end"),
+        (ANY, ["```json"], "not a JSON document"),
+        (ANY, ["```json\n```"], "not a JSON document"),
+        (ANY, ['```json\n{"b": 1}\n```', "\nThere you are."], "not a JSON document"),
+        (ANY, ['Here: {"b": 1}'], "not a JSON document"),
+        (ANY, ['{"b": 1}</s>'], "not a JSON document"),
+        (ANY, ['{"b": NaN}'], "NaN is no JSON number"),
+        (FITTING, ['{"a": "x"}'], '/a: its value is not of type "integer"'),
+        (FITTING, ["{}"], '"a" is a required property'),
+        (FITTING, ['{"a": 1, "b": 2}'], "'b' was unexpected"),
+    ],
+)
+async def test_a_document_that_is_none(form: Format, pieces: list[str], words: str) -> None:
+    """The member has failed, and it is said why."""
+    error = failure(await collected(listen(Puppet(*map(text, pieces), end()), call(question(format=form)))))
+    assert isinstance(error, Misshapen)
+    assert words in error.message
+
+
+async def test_no_document_at_all_is_no_answer() -> None:
+    """Blanks are none."""
+    assert isinstance(failure(await collected(listen(Puppet(text(" \n"), end()), call(question(format=ANY))))), Empty)
+
+
+async def test_a_judges_document_need_not_fit() -> None:
+    """Whoever asked a judge reads its words with more patience than a client's program has."""
+    asked = replace(call(question(format=FITTING)), role="judge")
+    assert isinstance((await collected(listen(Puppet(text('{"b": 1}'), end()), asked)))[-1], Finished)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [text("x" * 50)] * 3,
+        [Thinking(member="a", text="x" * 50)] * 3,
+        [ToolCall(member="a", index=0, arguments="x" * 50)] * 3,
+        [Thinking(member="a", text="")] * 50,
+    ],
+    ids=["text", "thoughts", "a call", "nothing"],
+)
+async def test_an_answer_without_end(monkeypatch: pytest.MonkeyPatch, said: list[Event]) -> None:
+    """It would take all memory, in whatever pieces it comes."""
+    monkeypatch.setattr("fusiond.members.listen.LONGEST", 150)
+    puppet = Puppet(*said, hang)
+    error = failure(await collected(listen(puppet, call())))
+    assert isinstance(error, Garbled)
     assert puppet.closed
 
 

@@ -18,6 +18,7 @@ from fusiond.config.secret import Secret
 from fusiond.config.tree import OpenAIConfig
 from fusiond.errors import ContextTooSmall, Empty, Garbled, MemberError, Rejected, TimedOut, Truncated, Unreachable
 from fusiond.events import Finished, FinishReason, Text, Thinking, ToolCall, Usage
+from fusiond.members import openai
 from fusiond.members.listen import listen
 from fusiond.members.openai import OpenAI, body
 from fusiond.members.residency import Residency
@@ -45,6 +46,8 @@ from tests.upstreams.script import (
     Status,
     Step,
     Think,
+    Wait,
+    Wire,
 )
 from tests.upstreams.script import Usage as Used
 
@@ -84,7 +87,7 @@ async def answered(*steps: Step, stream_type: str | None = None) -> Any:
     async with OpenAIUpstream({"a": Script(*head, *steps)}) as upstream:
         provider = OpenAI(OpenAIConfig(api="openai", url=upstream.url), Residency(asyncio.create_task))
         try:
-            return await heard(provider, call(first_token_seconds=2))
+            return await heard(provider, call(asking.question(tools=(Tool(name="add"), Tool(name="now"))), first_token_seconds=2))
         finally:
             await provider.aclose()
 
@@ -153,10 +156,15 @@ async def test_tool_calls_as_some_servers_send_them() -> None:
         ("tool_calls", "tool_calls"),
         ("function_call", "tool_calls"),
         ("eos_token", "stop"),
+        ("STOP", "stop"),
+        ("max_tokens", "length"),
+        ("MAX_TOKENS", "length"),
+        ("tool_use", "tool_calls"),
+        ("SAFETY", "content_filter"),
     ],
 )
 async def test_reasons(told: str, reason: FinishReason) -> None:
-    """One that is not known is a stop."""
+    """Each server has its own words for them."""
     transcript = await answered(Say("4"), Finish(told))
     assert transcript.end == Finished(member="a", reason=reason)
 
@@ -205,6 +213,9 @@ async def test_a_server_that_does_not_stream(indent: int | None) -> None:
     assert transcript.usage == Usage(member="a", prompt_tokens=9, completion_tokens=1)
 
 
+FLAT = Raw('data: {"object": "error", "message": "CUDA out of memory", "type": "InternalServerError", "param": null, "code": 500}\n\n')
+"""An error as vLLM has it in a stream."""
+
 FAILURES = [
     pytest.param([Status(429)], Rejected, "HTTP 429", id="too many requests"),
     pytest.param([Status(500)], Rejected, "HTTP 500: scripted status 500", id="an error of its own"),
@@ -222,6 +233,12 @@ FAILURES = [
     pytest.param([Say("4"), ErrorChunk("overloaded", 503)], Rejected, "overloaded", id="an error in the middle"),
     pytest.param([Say("4"), Raw('data: {"error": "gone"}\n\n')], Rejected, "gone", id="an error as a string"),
     pytest.param([Raw(chunk({}, finish_reason="error"))], Rejected, "with an error", id="an error as a reason"),
+    pytest.param([Say("4"), FLAT, Finish()], Rejected, "CUDA out of memory", id="an error without an envelope"),
+    pytest.param([Say("4"), Raw('data: {"message": "gone", "code": 500}\n\n'), Finish()], Rejected, "gone", id="an error without a kind"),
+    pytest.param([FLAT, Finish(None)], Rejected, "CUDA out of memory", id="only an error without an envelope"),
+    pytest.param([Say("4"), Raw(chunk({}, finish_reason="stop")), FLAT, Finish(None)], Rejected, "CUDA out of memory", id="an error after the end"),
+    pytest.param([Say("4"), Finish("abort")], Truncated, "broke the answer off ('abort')", id="aborted"),
+    pytest.param([Say("4"), Finish("insufficient_system_resource")], Truncated, "broke the answer off", id="a reason that nobody knows"),
     pytest.param([Finish()], Empty, "without a word", id="empty"),
     pytest.param([Think("hm"), Finish()], Empty, "without a word", id="only thoughts"),
     pytest.param([Finish(None)], Empty, "without a word", id="only an end mark"),
@@ -264,7 +281,6 @@ GARBAGE = [
     b'{"choices": [{"delta": "text"}]}',
     b'{"choices": [{"delta": {"content": 4}}]}',
     b'{"choices": [{"delta": {"content": [{"type": "text"}]}}]}',
-    b'{"choices": [{"delta": {"content": "\\ud800"}}]}',
     b'{"choices": [{"delta": {"reasoning": {"a": 1}}}]}',
     b'{"choices": [{"delta": {"tool_calls": 4}}]}',
     b'{"choices": [{"delta": {"tool_calls": ["add"]}}]}',
@@ -274,15 +290,6 @@ GARBAGE = [
     b'{"choices": [{"delta": {"tool_calls": [{"function": {"name": ["add"]}}]}}]}',
     b'{"choices": [{"delta": {}, "finish_reason": ["stop"]}]}',
     b'{"choices": [{"delta": {}, "finish_reason": {"a": 1}}]}',
-    b'{"usage": 4}',
-    b'{"usage": {"prompt_tokens": "many"}}',
-    b'{"usage": {"prompt_tokens": 1e999}}',
-    b'{"usage": {"prompt_tokens": [1]}}',
-    b'{"usage": {"cost": "much"}}',
-    b'{"usage": {"cost": {"a": 1}}}',
-    b'{"usage": {"cost": "NaN"}}',
-    b'{"usage": {"cost": 1e999}}',
-    b'{"usage": {"cost": -1}}',
 ]
 
 
@@ -293,6 +300,157 @@ async def test_garbage(payload: bytes) -> None:
     error = failure(transcript)
     assert type(error) is Garbled, error
     assert len(error.message) < 500
+
+
+NO_USAGE = [
+    "4",
+    '["many"]',
+    '{"prompt_tokens": "many"}',
+    '{"prompt_tokens": 1e999}',
+    '{"prompt_tokens": 3.5}',
+    '{"prompt_tokens": [1]}',
+    '{"prompt_tokens": true}',
+    '{"prompt_tokens": -1}',
+    '{"completion_tokens": 1000000001}',
+    '{"completion_tokens_details": 4}',
+    '{"completion_tokens_details": {"reasoning_tokens": -1}}',
+    '{"cost": "much"}',
+    '{"cost": ""}',
+    '{"cost": false}',
+    '{"cost": {"a": 1}}',
+    '{"cost": "NaN"}',
+    '{"cost": "Infinity"}',
+    '{"cost": 1e999}',
+    '{"cost": 1000001}',
+    '{"cost": -1}',
+    '{"cost": 1, "is_byok": true, "cost_details": {"upstream_inference_cost": ""}}',
+    '{"cost": 1, "is_byok": true, "cost_details": 4}',
+]
+
+
+@pytest.mark.parametrize("usage", NO_USAGE)
+async def test_usage_that_is_none(usage: str) -> None:
+    """The answer stands, and what it cost is not known: least of all is it nothing."""
+    transcript = await answered(Say("4"), Raw(f'data: {{"choices": [], "usage": {usage}}}\n\n'), NoUsage(), Finish())
+    assert (transcript.text, transcript.complete, transcript.usage) == ("4", True, None)
+
+
+@pytest.mark.parametrize("cost", ["1e-40", "0e-999999999", '"1E-500000000"', "0"])
+async def test_a_cost_that_is_next_to_nothing(cost: str) -> None:
+    """Its digits could not be written out."""
+    transcript = await answered(Say("4"), Raw(f'data: {{"usage": {{"cost": {cost}}}}}\n\n'), NoUsage(), Finish())
+    assert transcript.usage is not None
+    assert str(transcript.usage.cost) == "0"
+
+
+ENDED = Raw(chunk({}, finish_reason="stop"))
+CUTS = [
+    pytest.param([Hang()], id="silence"),
+    pytest.param([Close()], id="closed"),
+    pytest.param([Reset()], id="reset"),
+    pytest.param([Raw('data: {"usa'), Close()], id="closed in a chunk"),
+    pytest.param([Raw('data: {"usa'), Hang()], id="silence in a chunk"),
+    pytest.param([Comment("still here"), Wait(0.03), Comment("still here"), Wait(0.03), Comment("still here"), Hang()], id="comments"),
+]
+
+
+@pytest.mark.parametrize("paid", [False, True])
+@pytest.mark.parametrize("steps", CUTS)
+async def test_an_answer_whose_end_was_said_is_complete(provider: Ask, monkeypatch: pytest.MonkeyPatch, steps: list[Step], paid: bool) -> None:
+    """However its stream ends: what may still come is waited for a moment, and not for as long as a member may be silent."""
+    monkeypatch.setattr(openai, "BILL_SECONDS" if paid else "LAST_SECONDS", 0.05)
+    async with OpenAIUpstream({"a": Script(Say("4"), ENDED, Wait(0.01), *steps)}) as upstream:
+        asked = call(stall_seconds=300, place="remote" if paid else "local")
+        async with asyncio.timeout(4):
+            transcript = await heard(provider(upstream), asked)
+        assert (transcript.text, transcript.end) == ("4", Finished(member="a", reason="stop"))
+
+
+async def test_what_it_cost_may_come_after_the_end() -> None:
+    """It is waited for."""
+    used = b'data: {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 1}}\n\n'
+    transcript = await answered(Say("4"), ENDED, Wait(0.05), Raw(used), Wait(0.05), NoUsage(), Finish(None))
+    assert transcript.usage == Usage(member="a", prompt_tokens=3, completion_tokens=1)
+
+
+def piece_of(call_id: str | None, name: str | None, arguments: str, **place: Any) -> Raw:
+    """A piece of a tool call."""
+    return Raw(chunk({"tool_calls": [{**place, "id": call_id, "function": {"name": name, "arguments": arguments}}]}))
+
+
+@pytest.mark.parametrize("place", [{"index": 0}, {}, {"index": None}, {"index": -1}], ids=str)
+async def test_calls_that_share_a_place(place: dict[str, Any]) -> None:
+    """A new id with a name begins another call; a piece with neither, with the same ones, or with an id alone goes on."""
+    pieces = (
+        piece_of("c1", "add", '{"a"', **place),
+        piece_of(None, None, ": ", **place),
+        piece_of("c1", "add", "1}", **place),
+        piece_of("c2", "add", '{"a"', **place),
+        piece_of("c3", None, ": ", **place),
+        piece_of("c2", None, "2}", **place),
+    )
+    transcript = await answered(*pieces, Finish("stop"))
+    assert transcript.tool_calls == (
+        FunctionCall(id="c1", name="add", arguments='{"a": 1}'),
+        FunctionCall(id="c2", name="add", arguments='{"a": 2}'),
+    )
+    assert transcript.end == Finished(member="a", reason="tool_calls")
+
+
+async def test_calls_in_their_own_places() -> None:
+    """The same id at two indexes is two calls."""
+    pieces = (piece_of("c", "add", "{", index=0), piece_of("c", "now", "[", index=1), piece_of(None, None, "}", index=0))
+    transcript = await answered(*pieces, Finish("tool_calls"))
+    assert [(made.name, made.arguments) for made in transcript.tool_calls] == [("add", "{}"), ("now", "[")]
+
+
+async def test_half_characters() -> None:
+    """Cut in two over chunks, they are whole; one without its other half is unreadable, and the answer stands."""
+    halves = [Raw(chunk({"content": text})) for text in ("a\ud83d", "\ude00b", "\udc00", "\ud83d", "c")]
+    transcript = await answered(*halves, Finish())
+    assert transcript.text == "a\U0001f600b\ufffd\ufffdc"
+    assert (await answered(Say("4"), halves[0], Finish())).text == "4a\ufffd"
+    assert (await answered(Raw(chunk({"reasoning": "\ud83d"})), Say("4"), Finish())).text == "4"
+
+
+async def test_other_choices_are_not_the_answer() -> None:
+    """Nobody asked for them."""
+    both = {"choices": [{"index": 1, "delta": {"content": "no"}}, {"index": 0, "delta": {"content": "4"}}]}
+    other = {"choices": [{"index": 1, "delta": {"content": "no"}, "finish_reason": "length"}]}
+    transcript = await answered(*(Raw(f"data: {json.dumps(said)}\n\n") for said in (both, other)), Finish())
+    assert (transcript.text, transcript.end) == ("4", Finished(member="a", reason="stop"))
+
+
+async def test_a_byte_order_mark() -> None:
+    """It is no part of the first chunk."""
+    assert (await answered(Raw(b"\xef\xbb\xbf"), Raw(chunk({"content": "4"})), Finish())).text == "4"
+
+
+SECRET = "lab-key-123456"
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [Status(401, {"error": {"message": f"Incorrect API key provided: {SECRET}"}})],
+        [Status(500, f"upstream said {SECRET}")],
+        [Say("4"), ErrorChunk(f"bad key {SECRET}")],
+        [Say("4"), Raw(f'data: {{"object": "error", "message": "bad key {SECRET}"}}\n\n')],
+        [Say("4"), Raw(f"data: key {SECRET}\n\n"), Finish()],
+        [Say("4"), Raw(f'data: {{"choices": "{SECRET}"}}\n\n'), Finish()],
+        [Say("4"), Finish(f"no {SECRET}")],
+        [Wire(f"HTTP/1.1 200 OK\r\n{SECRET}\r\n\r\n")],
+    ],
+    ids=["a status", "text", "a chunk", "a flat chunk", "no JSON", "another form", "a reason", "no HTTP"],
+)
+async def test_the_key_is_in_no_error(provider: Ask, monkeypatch: pytest.MonkeyPatch, steps: list[Step]) -> None:
+    """Whatever the server says of it."""
+    monkeypatch.setenv("LAB_KEY", SECRET)
+    async with OpenAIUpstream({"a": Script(*steps)}) as upstream:
+        error = failure(await heard(provider(upstream, api_key=Secret(env="LAB_KEY"))))  # type: ignore[call-arg]
+    assert SECRET not in str(error)
+    assert SECRET[:8] not in error.message
+    assert "[secret]" in error.message
 
 
 async def test_the_rest_after_the_end_is_not_read(provider: Ask) -> None:

@@ -12,10 +12,12 @@ import pytest
 from fusiond.catalog import ModelFacts
 from fusiond.chat import Format, FunctionCall, Sampling, Tool
 from fusiond.config.secret import Secret
-from fusiond.config.tree import OpenRouterConfig, Price
+from fusiond.config.tree import OpenRouterConfig
 from fusiond.errors import ContextTooSmall, MemberError, Rejected, Truncated, Unwilling
 from fusiond.events import Usage
 from fusiond.members.openrouter import OpenRouter, question
+from fusiond.members.openrouter_list import KeptList
+from fusiond.tariff import Tariff
 from tests import asking
 from tests.asking import call, failure, heard
 from tests.upstreams.openrouter import Listing, OpenRouterUpstream
@@ -31,13 +33,14 @@ Make = Callable[..., OpenRouter]
 
 
 @pytest.fixture
-async def router(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Make]:
+async def router(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[Make]:
     """Makes the provider of an upstream, with a key; its connections are closed with the test, and none may be in use."""
     monkeypatch.setenv("OPENROUTER_API_KEY", SECRET)
     made: list[OpenRouter] = []
 
     def make(upstream: OpenRouterUpstream, **config: Any) -> OpenRouter:
-        made.append(OpenRouter(OpenRouterConfig(**{"api": "openrouter", "url": upstream.url, "api_key": KEY, **config})))
+        kept = KeptList(tmp_path / "kept" / "list.json")
+        made.append(OpenRouter(OpenRouterConfig(**{"api": "openrouter", "url": upstream.url, "api_key": KEY, **config}), kept))
         return made[-1]
 
     yield make
@@ -172,10 +175,12 @@ async def test_the_price_list(router: Make) -> None:
         reasoning=True,
         tools=True,
         vision=True,
-        price=Price(input=Decimal("0.15"), output=Decimal("0.6")),
+        tariff=Tariff.per_million(Decimal("0.15"), Decimal("0.6")),
     )
-    assert facts.models["x/free"].price == Price(input=Decimal(0), output=Decimal(0))
-    assert [facts.models[name].price for name in ("openrouter/auto", "x/odd", "x/endless")] == [None, None, None]
+    free = facts.models["x/free"].tariff
+    assert free
+    assert free.free
+    assert [facts.models[name].tariff for name in ("openrouter/auto", "x/odd", "x/endless")] == [None, None, None]
     assert (facts.models["x/free"].tools, facts.models["x/free"].reasoning, facts.models["x/free"].vision) == (False, False, False)
 
 
@@ -194,10 +199,10 @@ async def test_odd_entries_do_not_spoil_the_list(router: Make) -> None:
         upstream.pages["/api/v1/models"] = Script(Status(200, {"data": odd}))
         facts = await router(upstream).discover()
     assert facts.error is None
-    assert [(name, said.price, said.context) for name, said in facts.models.items()] == [
+    assert [(name, said.tariff, said.context) for name, said in facts.models.items()] == [
         ("a", None, None),
         ("b", None, None),
-        ("c", Price(input=Decimal(1), output=Decimal(1)), None),
+        ("c", Tariff.per_million(Decimal(1), Decimal(1)), None),
     ]
 
 

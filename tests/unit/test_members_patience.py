@@ -124,6 +124,20 @@ async def test_a_slow_client_does_not_make_a_member_late(clock: Clock) -> None:
     assert await clock.wait(1) == "said"
 
 
+async def test_an_end_is_not_waited_for_as_long_as_a_word(clock: Clock) -> None:
+    """However often it is said that only the end is missing; another word has its own time again."""
+    patience = clock.made(first_token=10, stall=20)
+    patience.heard()
+    for _ in range(2):
+        patience.ending(1)
+        await clock.wait(0.4)
+    patience.ending(1)
+    with pytest.raises(TimedOut):
+        await clock.wait(0.4)
+    patience.heard()
+    assert await clock.wait(19) == "said"
+
+
 async def test_what_is_waited_for_is_cancelled(clock: Clock) -> None:
     """A wait that is over lets go of what it waited for."""
     clock.made(first_token=1)

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 import pytest
 
 from fusiond.errors import Garbled
-from fusiond.members.sse import LIMIT, LineDecoder, SseDecoder
+from fusiond.members.sse import LIMIT, LineDecoder, SseDecoder, WholeDecoder, decoder_of
 
-Decoder = LineDecoder | SseDecoder
+Decoder = LineDecoder | SseDecoder | WholeDecoder
 
 EVENTS = (
     b": OPENROUTER PROCESSING\n\n"
@@ -62,6 +62,33 @@ def test_with_a_tail(make: Callable[[], Decoder], data: bytes, payloads: list[by
         assert fed(decoder, [data + tail[:at]]) == payloads
         assert fed(decoder, [tail[at:]]) == []
         assert fed(decoder, [b"\n"]) == [tail.removeprefix(b"data: ")]
+
+
+def test_a_byte_order_mark() -> None:
+    """The first event may stand behind one, however it is cut."""
+    for pieces in ways(b'\xef\xbb\xbfdata: {"a":1}\n\ndata: 2\n'):
+        assert fed(SseDecoder(), pieces) == [b'{"a":1}', b"2"]
+    for pieces in ways(b"\xef\xbb\xbf\n\xef\xbb\xbf: data:\ndata: 2\n"):
+        assert fed(SseDecoder(), pieces) == [b"2"]
+
+
+def test_a_whole_document() -> None:
+    """It is there at its end, over several lines too; one of any length is refused, and not kept."""
+    for pieces in ways(b'{"a":\n1}\n'):
+        decoder = WholeDecoder()
+        assert (fed(decoder, pieces), decoder.end()) == ([], [b'{"a":\n1}\n'])
+    decoder = WholeDecoder()
+    with pytest.raises(Garbled, match="an answer of more than"):
+        fed(decoder, [b"x" * 65536] * 300)
+    assert decoder.end() == [b""]
+
+
+@pytest.mark.parametrize(("kind", "made"), [("application/json", WholeDecoder), ("text/event-stream", SseDecoder), ("text/plain", SseDecoder)])
+def test_the_decoder_of_a_body(kind: str, made: type) -> None:
+    """By what the server says it sends; a page is no answer."""
+    assert isinstance(decoder_of(kind), made)
+    with pytest.raises(Garbled, match="an HTML page"):
+        decoder_of("text/html")
 
 
 def test_a_last_line_without_its_end() -> None:

@@ -68,6 +68,14 @@ def test_text_goes_on_as_soon_as_it_cannot_be_a_tag() -> None:
     assert not thoughts.over
 
 
+def test_blanks_do_not_wait_for_ever() -> None:
+    """All that wait are looked at with every piece: so many are no beginning of a thought any more."""
+    thoughts = Thoughts()
+    passed = [event for _ in range(2000) for event in ((Text(member="a", text=" "),) if thoughts.over else thoughts.sort(Text(member="a", text=" ")))]
+    assert "".join(event.text for event in passed if isinstance(event, Text)) == " " * 2000
+    assert len(passed) > 900
+
+
 def test_other_events_pass() -> None:
     """What is no text goes on untouched, also in the middle of a thought."""
     made, thought = ToolCall(member="a", index=0, name="add"), Thinking(member="a", text="<think>")

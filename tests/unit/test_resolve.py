@@ -19,11 +19,13 @@ from fusiond.config.tree import (
     Place,
     Price,
     ProviderConfig,
+    RouteConfig,
     Seat,
 )
 from fusiond.daemon import unconfigured
 from fusiond.errors import UnknownModel
 from fusiond.resolve import CONTEXT_LIMIT, CONTEXT_UNKNOWN, place_of, resolve
+from fusiond.tariff import Tariff
 
 GIB = 1 << 30
 PROVIDERS: dict[str, ProviderConfig] = {
@@ -34,9 +36,9 @@ PROVIDERS: dict[str, ProviderConfig] = {
 }
 
 
-def facts(*models: ModelFacts, error: str | None = None) -> ProviderFacts:
+def facts(*models: ModelFacts, error: str | None = None, closed: str | None = None) -> ProviderFacts:
     """What one provider told."""
-    return ProviderFacts(models={model.model: model for model in models}, error=error)
+    return ProviderFacts(models={model.model: model for model in models}, error=error, closed=closed)
 
 
 def model(name: str, **fields: Any) -> ModelFacts:
@@ -69,7 +71,7 @@ def started(discovered: Discovered, memory: int = 100 * GIB, **environment: str)
     [
         ("http://localhost:11434", "local"),
         ("http://LOCALHOST", "local"),
-        ("http://box.localhost", "local"),
+        ("http://box.localhost", "remote"),
         ("http://127.0.0.1:8000/v1", "local"),
         ("http://127.8.8.8", "local"),
         ("http://[::1]:8000", "local"),
@@ -129,13 +131,14 @@ def test_what_is_configured_stands_over_what_is_told_and_that_over_guesses() -> 
 
 def test_a_members_own_fields_are_passed_on() -> None:
     """Options, skill, price and patience; a price in the file stands over the provider's list."""
-    own, listed = Price(input=Decimal(1), output=Decimal(2)), Price(input=Decimal(3), output=Decimal(4))
-    told = {"router": facts(model("x/y", place="remote", price=listed, context=1000))}
+    own, listed = Price(input=Decimal(1), output=Decimal(2)), Tariff.per_million(Decimal(3), Decimal(4))
+    told = {"router": facts(model("x/y", place="remote", tariff=listed, context=1000, longest=500))}
     fields: dict[str, Any] = {"options": {"seed": 1}, "skill": 0.7, "first_token_seconds": 1, "stall_seconds": 2, "total_seconds": 3}
     members = resolve(config(mine=entry("router", "x/y", price=own, **fields), theirs=entry("router", "x/y")), told, GIB).members
     mine = members["mine"]
     assert {name: getattr(mine, name) for name in fields} == fields
-    assert (mine.price, members["theirs"].price) == (own, listed)
+    assert (mine.tariff, members["theirs"].tariff) == (Tariff.per_million(own.input, own.output), listed)
+    assert (mine.longest, mine.paid) == (500, True)
     assert (mine.api, mine.provider, mine.model, mine.context, mine.discovered) == ("openrouter", "router", "x/y", 1000, False)
 
 
@@ -210,12 +213,21 @@ def test_a_member_beside_its_star_has_one_seat() -> None:
     assert filled["after"].panel == (Seat(member="ollama/b"), own)
 
 
+def test_who_may_be_asked_besides_is_none_of_the_star() -> None:
+    """It would be asked twice, with one voice."""
+    fusions = {"f": FusionConfig(strategy="cascade", panel=(Seat(member="ollama/*"),), escalate=("ollama/b:cloud",))}
+    told = {"ollama": facts(model("a"), model("b:cloud", place="remote"))}
+    filled = resolve(config(fusions), told, GIB).fusions["f"]
+    assert (filled.panel, filled.escalate) == ((Seat(member="ollama/a"),), ("ollama/b:cloud",))
+
+
 def test_a_model_that_a_fusion_names_is_a_member_before_it_is_found() -> None:
-    """In a panel, as a judge and as a writer: the fusion can be asked at once, and who is asked says whether it is there."""
-    fusions = {"f": FusionConfig(panel=(Seat(member="ollama/a:1b"),), judge="ollama/b:2b", writer="builtin/c")}
+    """In a panel, in an escalation, as a judge and as a writer: the fusion can be asked at once, and who is asked says whether it is there."""
+    fusions = {"f": FusionConfig(panel=(Seat(member="ollama/a:1b"),), escalate=("ollama/d:4b",), judge="ollama/b:2b", writer="builtin/c")}
     members = resolve(config(fusions), {}, GIB).members
     assert [(m.name, m.size, m.discovered) for m in members.values()] == [
         ("ollama/a:1b", 1.0, False),
+        ("ollama/d:4b", 4.0, False),
         ("ollama/b:2b", 2.0, False),
         ("builtin/c", 8.0, False),
     ]
@@ -233,16 +245,30 @@ def test_what_cannot_be_asked_says_why() -> None:
     """A model's own reason, and that of a provider without a key or an engine; a server that is away may be back for the next question."""
     told = {
         "ollama": facts(model("old", unavailable="is too old"), error="no connection"),
-        "router": facts(error="there is no key"),
-        "builtin": facts(error="is not installed"),
+        "router": facts(model("x/old", unavailable="is too old"), closed="there is no key"),
+        "builtin": facts(error="is not installed", closed="is not installed"),
         "lab": facts(error="no connection"),
     }
     members = resolve(
-        config(a=entry("ollama", "old"), b=entry("ollama", "other"), c=entry("router", "x/y"), d=entry("builtin", "z"), e=entry("lab", "z")),
+        config(
+            a=entry("ollama", "old"),
+            b=entry("ollama", "other"),
+            c=entry("router", "x/y"),
+            f=entry("router", "x/old"),
+            d=entry("builtin", "z"),
+            e=entry("lab", "z"),
+        ),
         told,
         GIB,
     ).members
-    assert [members[name].unavailable for name in "abcde"] == ["is too old", None, "there is no key", "is not installed", None]
+    assert [members[name].unavailable for name in "abcdef"] == [
+        "is too old",
+        None,
+        "there is no key",
+        "is not installed",
+        None,
+        "is too old",
+    ]
 
 
 def test_without_a_configuration_the_loaded_models_answer() -> None:
@@ -297,6 +323,22 @@ def test_everything_that_is_served_can_be_looked_up() -> None:
     assert all(look_up(name, catalog) for name in names)
     with pytest.raises(UnknownModel):
         look_up("code", catalog)
+
+
+@pytest.mark.parametrize(
+    ("fusion", "routes", "general"),
+    [
+        ("default", (), ["fusion", "fusion/default", "auto", "openrouter/fusion"]),
+        ("code", (RouteConfig(use="a"),), ["fusion/code", "auto"]),
+        ("code", (), ["fusion/code"]),
+    ],
+)
+def test_auto_is_served_where_it_stands_for_something(fusion: str, routes: tuple[RouteConfig, ...], general: list[str]) -> None:
+    """By its routes, or by the fusion `default`."""
+    wished = Config(providers=PROVIDERS, members={"a": entry("lab", "a")}, fusions={fusion: FusionConfig(panel=(Seat(member="a"),))}, routes=routes)
+    catalog = resolve(wished, {}, GIB)
+    assert catalog.routes == routes
+    assert served(catalog) == [*general, "a"]
 
 
 def test_the_same_two_give_the_same_catalog() -> None:

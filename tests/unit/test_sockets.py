@@ -218,6 +218,18 @@ def test_a_port_that_is_taken_is_said() -> None:
     bind(TcpAddress(host="127.0.0.1", port=port)).close()
 
 
+def test_a_port_that_is_our_own_is_said_to_be() -> None:
+    """Addresses can lie inside each other: who only changes the one for the other is told what to do."""
+    with closing(bind(TcpAddress(host="127.0.0.1", port=0))) as ours:
+        port = ours.socket.getsockname()[1]
+        held, wider = TcpAddress(host="127.0.0.1", port=port), TcpAddress(host="0.0.0.0", port=port)  # noqa: S104  # it is refused
+        with pytest.raises(CannotListen, match=f"in use: this daemon has the port itself, on 127.0.0.1:{port}: restart it, or take another port$"):
+            bind(wider, [held])
+        for other in ([], [UnixAddress(path=None)], [TcpAddress(host="127.0.0.1", port=port % 65535 + 1)]):
+            with pytest.raises(CannotListen, match=r"in use$"):
+                bind(wider, other)
+
+
 def test_an_address_of_another_machine_is_said() -> None:
     """One that cannot be bound here."""
     with pytest.raises(CannotListen, match=r"cannot listen on 192\.0\.2\.1:8080: Cannot assign requested address"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -15,9 +16,9 @@ from fusiond.fuse.outcome import UNDECIDED, Decided
 from fusiond.merge import Part
 from fusiond.plan import Plan, plan
 from fusiond.report import MemberReport, Report, Role, Totals
-from fusiond.telemetry import log_request, reported
+from fusiond.telemetry import Given, log_request, reported
 from tests.asking import call, question
-from tests.planning import PROSE, YES_NO, call_of, catalog
+from tests.planning import PROSE, YES_NO, call_of, catalog, situation
 
 NOW = 1000.0
 FINISHED = Finished(member="a", reason="stop")
@@ -26,7 +27,7 @@ UNPAID = "costs money, and there is no [budget]"
 
 def planned(*members: str, text: str = YES_NO, facts: dict[str, dict[str, Any]] | None = None, **fields: Any) -> Plan:
     """The plan for a question to these members, made at NOW."""
-    return plan(question(text, **fields), catalog(*members, facts=facts), NOW)
+    return plan(question(text, **fields), catalog(*members, facts=facts), situation(NOW))
 
 
 def part(asked: Call, *events: Event, first: float | None = None, ended: float | None = NOW + 2) -> Part:
@@ -47,7 +48,16 @@ def alone(asked: str, role: Role) -> Call:
 
 def told(made: Plan, *parts: Part, decided: Decided = UNDECIDED, now: float = NOW + 3) -> Report:
     """The report of a request whose members said so much."""
-    return reported(made, {one.call.voice: one for one in parts}, decided, now)
+    costs = {one.call.voice: one.transcript.usage.cost for one in parts if one.transcript.usage and one.transcript.usage.cost}
+    return reported(made, {one.call.voice: one for one in parts}, decided, Costs(costs, set()), now)
+
+
+@dataclass
+class Costs:
+    """What the calls have cost."""
+
+    costs: dict[str, Decimal]
+    capped: set[str]
 
 
 def member(report: Report, name: str) -> MemberReport:
@@ -96,7 +106,7 @@ def test_times_count_from_when_a_member_was_asked() -> None:
 
 def test_samples_and_roles_are_told_apart() -> None:
     """One member may be asked several times, and as a judge too, which casts no vote."""
-    made = plan(question(YES_NO), catalog("a", samples=2), NOW)
+    made = plan(question(YES_NO), catalog("a", samples=2), situation(NOW))
     judge = alone("a", "judge")
     report = told(
         made, *(part(one, FINISHED) for one in (*made.calls, judge)), decided=Decided(voice="a", decision="agreed", keys={"a": "yes", "a#2": None})
@@ -129,7 +139,7 @@ def test_what_was_decided_is_told_as_it_is() -> None:
         ({}, Unreachable("gone"), False, ("members",)),
         ({"unavailable": "gone"}, None, False, ("members",)),
         ({"place": "remote"}, None, False, ("budget",)),
-        ({"place": "remote"}, Unreachable("gone"), False, ("members", "budget")),
+        ({"place": "remote"}, Unreachable("gone"), False, ("budget", "members")),
         ({}, TimedOut("slow"), False, ("members",)),
         ({}, TimedOut("slow"), True, ("members", "deadline")),
         ({}, Unreachable("gone"), True, ("members",)),
@@ -190,7 +200,7 @@ def test_a_writers_prompt_is_not_the_clients() -> None:
 )
 def test_what_nobody_counted_is_a_quarter_of_its_bytes(text: str, answer: str, prompt: int, completion: int) -> None:
     """Rounded up, and said to be an estimate; the sums count only what was counted."""
-    made = plan(question(text), catalog("a", kind="text"), NOW)
+    made = plan(question(text), catalog("a", kind="text"), situation(NOW))
     report = told(made, part(call_of(made, "a"), Text(member="a", text=answer), FINISHED), decided=Decided(voice="a", decision="agreed"))
     assert (report.prompt_tokens, report.completion_tokens, report.estimated) == (prompt, completion, True)
     assert report.totals == Totals(calls=1)
@@ -225,7 +235,9 @@ def test_a_request_is_one_line_of_facts(caplog: pytest.LogCaptureFixture) -> Non
     made = planned("a", "b", text=f"{YES_NO} secret")
     parts = part(call_of(made, "a"), Text(member="a", text="secret"), used(10, 5, "0.01"), FINISHED), part(call_of(made, "b"))
     with caplog.at_level(logging.INFO, "fusiond.requests"):
-        log_request(made, told(made, *parts, decided=Decided(voice="a", decision="first", degraded=("quorum",))), 200, 12.4)
+        log_request(
+            made, told(made, *parts, decided=Decided(voice="a", decision="first", degraded=("quorum",))), Given(status=200, milliseconds=12.4)
+        )
     assert caplog.messages == [
         (
             "request id=r1 model=fusion/default strategy=vote decision=first status=200 ms=12 members=a:answered,b:cancelled "
@@ -239,7 +251,11 @@ def test_the_line_of_a_member_that_failed(caplog: pytest.LogCaptureFixture) -> N
     made = planned("a", "b", model="a")
     failed = Unreachable("no connection to http://secret")
     with caplog.at_level(logging.INFO, "fusiond.requests"):
-        log_request(made, told(made, part(call_of(made, "a"), Failed(member="a", error=failed))), 502, 3.0, AllFailed({"a": failed}))
+        log_request(
+            made,
+            told(made, part(call_of(made, "a"), Failed(member="a", error=failed))),
+            Given(status=502, milliseconds=3.0, error=AllFailed({"a": failed})),
+        )
     assert caplog.messages == [
         (
             "request id=r1 model=a strategy=single decision=None status=502 ms=3 members=a:failed tokens=0/0 cost=0 "

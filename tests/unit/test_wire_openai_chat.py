@@ -22,14 +22,18 @@ from fusiond.wire.openai_body import (
     ContentPart,
     FusionOptions,
     ImageUrl,
+    Judge,
     NamedSchema,
     OfferedTool,
+    Plugin,
     ResponseFormat,
 )
 from fusiond.wire.openai_chat import decode
 
 HELLO = {"role": "user", "content": "hello"}
 TOOL = {"type": "function", "function": {"name": "weather"}}
+FUSION = {"id": "fusion"}
+OFF = {"id": "web", "enabled": False}
 CALL = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
 
 
@@ -181,9 +185,33 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"fusion": {"panel": "a"}}, "fusion.panel", "must be a list"),
     ({"fusion": {"panel": []}}, "fusion.panel", "must not be empty"),
     ({"fusion": {"panel": ["a", ""]}}, "fusion.panel[1]", "must not be empty"),
-    ({"fusion": {"judge": 1}}, "fusion.judge", "must be a string"),
+    ({"fusion": {"models": []}}, "fusion.models", "must not be empty"),
+    ({"fusion": {"panel": ["a"], "models": ["a"]}}, "fusion.models", "and fusion.panel say the same twice"),
+    ({"fusion": {"panel": [], "models": ["a"]}}, "fusion.models", "and fusion.panel say the same twice"),
+    ({"fusion": {"judge": 1}}, "fusion.judge", "must be a string or an object with a model"),
+    ({"fusion": {"judge": ""}}, "fusion.judge.model", "must not be empty"),
+    ({"fusion": {"judge": {}}}, "fusion.judge.model", "is required"),
+    ({"fusion": {"judge": {"model": 1}}}, "fusion.judge.model", "must be a string"),
+    ({"fusion": {"writer": ""}}, "fusion.writer", "must not be empty"),
+    ({"fusion": {"max_cost_usd": "0.01"}}, "fusion.max_cost_usd", "must be a number"),
+    ({"fusion": {"max_cost_usd": True}}, "fusion.max_cost_usd", "must be a number"),
+    ({"fusion": {"max_cost_usd": -0.01}}, "fusion.max_cost_usd", "must be at least 0"),
+    ({"fusion": {"max_cost_usd": 1e10}}, "fusion.max_cost_usd", "must be at most 1000000000"),
+    ({"fusion": {"privacy": 1}}, "fusion.privacy", "must be a string"),
+    ({"fusion": {"privacy": ""}}, "fusion.privacy", "must be one of any, lan, local"),
+    ({"fusion": {"privacy": "locl"}}, "fusion.privacy", "must be one of any, lan, local (did you mean 'local'?)"),
+    ({"fusion": {"progress": "yes"}}, "fusion.progress", "must be true or false"),
+    ({"plugins": "fusion"}, "plugins", "must be a list"),
+    ({"plugins": ["fusion"]}, "plugins[0]", "must be an object"),
+    ({"plugins": [{}]}, "plugins[0].id", "is required"),
+    ({"plugins": [{"id": "fusion", "enabled": "no"}]}, "plugins[0].enabled", "must be true or false"),
+    ({"plugins": [{"id": "fusion", "analysis_models": []}]}, "plugins[0].analysis_models", "must not be empty"),
+    ({"plugins": [{"id": "fusion", "analysis_models": [""]}]}, "plugins[0].analysis_models[0]", "must not be empty"),
+    ({"plugins": [{"id": "fusion", "model": ""}]}, "plugins[0].model", "must not be empty"),
+    ({"plugins": [OFF, FUSION, FUSION]}, "plugins[2].id", "is there already"),
+    ({"plugins": [FUSION], "fusion": {"judge": "a"}}, "plugins", "and fusion both say how to answer"),
     ({"fusion": {"trace": 1}}, "fusion.trace", "must be true or false"),
-    ({"fusion": {"strategy": "votes"}}, "fusion.strategy", "must be one of single, race, vote, select, synthesize (did you mean 'vote'?)"),
+    ({"fusion": {"strategy": "votes"}}, "fusion.strategy", "must be one of single, race, vote, select, synthesize, cascade (did you mean 'vote'?)"),
 ]
 
 
@@ -214,7 +242,8 @@ def test_a_field_that_must_be_there(name: str) -> None:
         ({"audio": {"voice": "x"}}, "audio"),
         ({"functions": [{"name": "weather"}]}, "functions"),
         ({"function_call": "auto"}, "function_call"),
-        ({"plugins": [{"id": "fusion"}]}, "plugins"),
+        ({"plugins": [{"id": "web"}]}, "plugins[0].id"),
+        ({"plugins": [FUSION, OFF, {"id": "file-parser", "enabled": True}]}, "plugins[2].id"),
         (in_message(role="function", name="weather"), "messages[1].role"),
         (in_message(role="assistant", function_call={"name": "weather"}), "messages[1].function_call"),
         (in_message(role="assistant", audio={"id": "a"}), "messages[1].audio"),
@@ -223,9 +252,8 @@ def test_a_field_that_must_be_there(name: str) -> None:
         (in_call(type="custom"), "messages[1].tool_calls[0].type"),
         ({"tools": [{"type": "custom", "custom": {}}]}, "tools[0].type"),
         ({"tool_choice": {"type": "allowed_tools"}}, "tool_choice"),
-        ({"fusion": {"max_cost_usd": 0.01}}, "fusion.max_cost_usd"),
-        ({"fusion": {"privacy": "local"}}, "fusion.privacy"),
-        ({"fusion": {"strategy": "cascade"}}, "fusion.strategy"),
+        ({"fusion": {"strategy": "refine"}}, "fusion.strategy"),
+        ({"fusion": {"strategy": "adaptive"}}, "fusion.strategy"),
     ],
 )
 def test_what_is_not_built(body: dict[str, Any], path: str) -> None:
@@ -243,7 +271,20 @@ def test_a_million_wrong_items_are_one_short_error() -> None:
     assert len(refusal({"fusion": {"x" * 1_000_000: 1}}).message) < 200
 
 
-SHAPES = (ChatBody, ChatMessage, ContentPart, ImageUrl, AssistantCall, CalledFunction, OfferedTool, ResponseFormat, NamedSchema, FusionOptions)
+SHAPES = (
+    ChatBody,
+    ChatMessage,
+    ContentPart,
+    ImageUrl,
+    AssistantCall,
+    CalledFunction,
+    OfferedTool,
+    ResponseFormat,
+    NamedSchema,
+    FusionOptions,
+    Judge,
+    Plugin,
+)
 NAMES = st.sampled_from(sorted({field.name for shape in SHAPES for field in fields(shape)}))
 WORDS = st.sampled_from(["user", "tool", "assistant", "text", "image_url", "function", "json_schema", "auto", "vote", ""])
 JSON = st.recursive(
@@ -295,7 +336,17 @@ RICH: dict[str, Any] = {
     "response_format": {"type": "json_schema", "json_schema": {"name": "e", "schema": {"type": "object"}, "strict": True}},
     "stop": ["f"],
     "stream_options": {"include_usage": True},
-    "fusion": {"strategy": "vote", "panel": ["g"], "judge": "h", "writer": "i", "trace": True, "progress": True},
+    "fusion": {
+        "strategy": "vote",
+        "panel": ["g"],
+        "judge": {"model": "h"},
+        "writer": "i",
+        "trace": True,
+        "progress": True,
+        "max_cost_usd": 0.5,
+        "privacy": "lan",
+    },
+    "plugins": [{"id": "web", "enabled": False}],
 }
 
 
@@ -315,11 +366,11 @@ def test_the_rich_body_is_right() -> None:
 @UNHURRIED
 @given(st.sampled_from(sorted(places(RICH), key=str)), JSON)
 def test_one_spoilt_place(place: tuple[str | int, ...], found: Any) -> None:
-    """Something else in any one place is understood, or refused by a path in the same field; only the tool choice depends on another."""
+    """Something else in any one place is understood, or refused by a path in the same field; only the tool choice and plugins depend on another."""
     spoilt = copy.deepcopy(RICH)
     holder: Any = spoilt
     for step in place[:-1]:
         holder = holder[step]
     holder[place[-1]] = found
     path = heard(json.dumps(spoilt).encode())
-    assert path is None or path.startswith((str(place[0]), "tool_choice"))
+    assert path is None or path.startswith((str(place[0]), "tool_choice", "plugins"))

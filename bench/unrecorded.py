@@ -1,0 +1,24 @@
+"""The daemon without its books: nothing is recorded and nothing set aside, so that what they cost can be measured. For measurements only."""
+
+from __future__ import annotations
+
+import sys
+
+from fusiond.purse import Purse
+from fusiond.store.records import Records
+
+
+def main() -> int:
+    """`fusiond serve` with the arguments given."""
+    Purse.listen = lambda _self, call, ask: ask(call)  # type: ignore[method-assign]
+    Records.add = lambda _self, _row: None  # type: ignore[method-assign]
+    Records.leaving = lambda _self, **_facts: 0  # type: ignore[method-assign]
+    Records.left = lambda _self, _entry, **_facts: None  # type: ignore[method-assign]
+
+    from fusiond.cli.serve import main as serve  # noqa: PLC0415
+
+    return serve(sys.argv[2:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,161 @@
+"""What the daemon tells of money and of the past: the ledger, what left this machine, and every request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import TypeVar
+
+from aiohttp import web
+
+from fusiond.errors import BadRequest, NotFound, Unavailable
+from fusiond.keep import Keep
+from fusiond.store.database import StoreError
+from fusiond.store.ledger import Ledger
+
+T = TypeVar("T")
+Query = Mapping[str, str]
+
+MOST_ROWS, USUAL_ROWS = 500, 50
+_STATUS = re.compile(r"[1-5]\d\d")
+
+
+class Accounts:
+    """The endpoints. Amounts are decimal strings, times are UTC."""
+
+    def __init__(self, keep: Keep) -> None:
+        self._keep = keep
+
+    async def told(self, http: web.Request) -> web.Response:
+        """The answer to what was asked for. Raises BadRequest, NotFound, or Unavailable where the file cannot be read."""
+        await self._keep.opened.wait()
+        match http.path.removeprefix("/fusiond/").split("/"):
+            case ["ledger"]:
+                return await self._ledger()
+            case ["costs"]:
+                return await self._costs(http.query)
+            case ["egress"]:
+                return await self._egress(http.query)
+            case ["requests"]:
+                return await self._requests(http.query)
+            case _:
+                return await self._request(http.match_info["id"])
+
+    async def _ledger(self) -> web.Response:
+        """`by_member`, `by_fusion` and `saved_usd` are the month's, as `month_usd` is."""
+        ledger = self._opened()
+        summary = await _read(ledger.summary())
+        return web.json_response(
+            {
+                "today_usd": usd(summary.today),
+                "month_usd": usd(summary.month),
+                "reserved_usd": usd(summary.reserved),
+                "saved_usd": usd(summary.saved),
+                "by_member": {name: usd(amount) for name, amount in summary.by_member.items()},
+                "by_fusion": {name: usd(amount) for name, amount in summary.by_fusion.items()},
+            }
+        )
+
+    async def _costs(self, query: Query) -> web.Response:
+        ledger = self._opened()
+        _known(query, "since")
+        since = query.get("since", "")
+        if since:
+            _day(since)
+        costs, savings = await _read(ledger.costs(since))
+        spent = [{"day": cost.day, "member": cost.member, "fusion": cost.fusion, "calls": cost.calls, "usd": usd(cost.usd)} for cost in costs]
+        saved = [{"day": line.day, "fusion": line.fusion, "requests": line.requests, "usd": usd(line.usd)} for line in savings]
+        return web.json_response({"spent": spent, "saved": saved})
+
+    async def _egress(self, query: Query) -> web.Response:
+        _known(query, "limit", "before", "request_id")
+        rows, following = await _read(
+            self._keep.records.egress(limit=_limit(query), before=query.get("before"), request_id=query.get("request_id")),
+        )
+        return web.json_response({"rows": rows, "next": following})
+
+    async def _requests(self, query: Query) -> web.Response:
+        _known(query, "limit", "before", "model", "fusion", "status", "since")
+        rows, following = await _read(
+            self._keep.records.requests(
+                limit=_limit(query),
+                before=query.get("before"),
+                model=query.get("model"),
+                fusion=query.get("fusion"),
+                status=_status(query),
+                since=_since(query),
+            )
+        )
+        return web.json_response({"requests": rows, "next": following})
+
+    async def _request(self, name: str) -> web.Response:
+        row = await _read(self._keep.records.request(name))
+        if row is None:
+            raise NotFound("there is no record of this request")
+        return web.json_response(row)
+
+    def _opened(self) -> Ledger:
+        if self._keep.ledger.fault:
+            raise Unavailable(self._keep.ledger.fault)
+        return self._keep.ledger
+
+
+async def _read(reading: Awaitable[T]) -> T:
+    """What the disk says. Raises Unavailable, and BadRequest for a cursor that is none."""
+    try:
+        return await reading
+    except StoreError as error:
+        raise Unavailable(str(error)) from error
+    except ValueError as error:
+        raise BadRequest(str(error), param="before") from error
+
+
+def usd(amount: Decimal) -> str:
+    """In plain digits."""
+    return f"{amount:f}"
+
+
+def _known(query: Query, *names: str) -> None:
+    for name in query:
+        if name not in names:
+            raise BadRequest(f"{name[:64]} is no filter here (there are {', '.join(names)})", param=name[:64])
+
+
+def _limit(query: Query) -> int:
+    text = query.get("limit", str(USUAL_ROWS))
+    if not (text.isascii() and text.isdecimal() and len(text) < 6 and 1 <= int(text) <= MOST_ROWS):
+        raise BadRequest(f"limit must be a number from 1 to {MOST_ROWS}", param="limit")
+    return int(text)
+
+
+def _status(query: Query) -> int | None:
+    text = query.get("status")
+    if text is None:
+        return None
+    if not _STATUS.fullmatch(text):
+        raise BadRequest("status must be an HTTP status such as 200", param="status")
+    return int(text)
+
+
+def _since(query: Query) -> float | None:
+    """Seconds since 1970, from a date, a time in ISO 8601 (UTC where it does not say) or such seconds."""
+    text = query.get("since")
+    if text is None:
+        return None
+    try:
+        return float(text) if re.fullmatch(r"\d{1,12}(\.\d+)?", text) else _utc(datetime.fromisoformat(text)).timestamp()
+    except (ValueError, OverflowError):
+        raise BadRequest("since must be a date, a time in ISO 8601, or seconds since 1970", param="since") from None
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _day(text: str) -> None:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        raise BadRequest("since must be a date such as 2026-01-31", param="since") from None

@@ -1,0 +1,121 @@
+"""What outlives every revision and every request: the money, the records, how the members are, and what is known of the traffic.
+
+Each part is loaded when it is first needed: a daemon is there at once, and its books a moment later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fusiond.catalog import Member
+from fusiond.revision import Revision
+
+if TYPE_CHECKING:
+    from fusiond.health import Health
+    from fusiond.policy.traffic import Traffic
+    from fusiond.reach import Reach
+    from fusiond.situation import Kind, Out, Situation
+    from fusiond.store.ledger import Ledger
+    from fusiond.store.records import Records
+
+
+class Keep:
+    """All of it, its files in `directory`. `opened`: whether it is known if they can be used."""
+
+    def __init__(self, directory: Path) -> None:
+        self.traffic: dict[Kind, Traffic] = {}
+        self.opened = asyncio.Event()
+        self._directory = directory
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The money."""
+        from fusiond.store.ledger import Ledger  # noqa: PLC0415  # see above
+
+        return Ledger(self._directory)
+
+    @cached_property
+    def records(self) -> Records:
+        """The past."""
+        from fusiond.store.records import Records  # noqa: PLC0415  # see above
+
+        return Records(self._directory)
+
+    @cached_property
+    def health(self) -> Health:
+        """How the members are."""
+        from fusiond.health import Health  # noqa: PLC0415  # see above
+
+        return Health()
+
+    @cached_property
+    def reach(self) -> Reach:
+        """Which providers there is a way to."""
+        from fusiond.reach import Reach  # noqa: PLC0415  # see above
+
+        return Reach()
+
+    async def open(self) -> None:
+        """Open the files. Does not raise: what cannot be opened says so where it matters."""
+        await self.ledger.open()
+        await self.records.open()
+        self.opened.set()
+
+    def situation(self, revision: Revision) -> Situation:
+        """What a plan needs to know now."""
+        from fusiond.policy.budget import Spent  # noqa: PLC0415  # see above
+        from fusiond.situation import Situation  # noqa: PLC0415
+
+        ledger, budget = self.ledger, revision.config.budget
+        return Situation(
+            now=asyncio.get_running_loop().time(),
+            privacy=revision.config.privacy.default,
+            budget=budget,
+            spent=Spent(day=ledger.today() + ledger.reserved(), month=ledger.month() + ledger.reserved()) if budget else Spent(),
+            unpayable=ledger.fault if budget else None,
+            out=self.out(revision),
+            traffic=self.traffic,
+        )
+
+    def out(self, revision: Revision) -> Mapping[str, Out]:
+        """Who may not be asked now, and why."""
+        if self._all_well and revision.config.offline.mode != "always":
+            return {}
+        now = asyncio.get_running_loop().time()
+        found = ((name, self._out(member, revision, now)) for name, member in revision.catalog.members.items())
+        return {name: out for name, out in found if out}
+
+    def offline(self, revision: Revision) -> bool:
+        """Whether remote members are left out since they cannot be reached, or are not to be."""
+        return any(out.reason == "offline" for out in self.out(revision).values())
+
+    def reloaded(self, revision: Revision) -> None:
+        """Forget the providers that are gone, and what a changed configuration forgives."""
+        self.reach.keep(frozenset(map(revision.server, revision.config.providers)))
+        self.health.forgive()
+
+    async def aclose(self) -> None:
+        """Write what waits, and let the files go."""
+        await self.ledger.aclose()
+        await self.records.aclose()
+
+    @property
+    def _all_well(self) -> bool:
+        known = vars(self)  # what was not needed so far has nothing to tell
+        return not ("health" in known and not self.health.well) and not ("reach" in known and self.reach.lost)
+
+    def _out(self, member: Member, revision: Revision, now: float) -> Out | None:
+        from fusiond.situation import Out  # noqa: PLC0415  # see above
+
+        mode = revision.config.offline.mode
+        if member.place == "remote" and mode == "always":
+            return Out(reason="offline", why="offline.mode is always")
+        if mode == "auto" and (lost := self.reach.lost.get(revision.server(member.provider))):
+            return Out(reason="offline", why=lost.why)
+        if refusal := self.health.admits(revision.identity(member), now):
+            return Out(reason=refusal.word, why=refusal.why, until=refusal.until)
+        return None

@@ -1,0 +1,130 @@
+"""What one paid call may cost: caps, what is spent and set aside already, and a tariff in; an offer or a refusal out. Pure.
+
+The worst case is set aside before a call goes out, so that the sum of what is spent and set aside never passes a cap, whatever is billed.
+Prices may have any number of digits: sums are exact here, and a share of a cap is rounded down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_DOWN, Context, Decimal, localcontext
+
+from fusiond.errors import TooDear
+from fusiond.policy.bound import Bound
+from fusiond.tariff import Tariff
+
+LEAST_TOKENS = 256
+"""A call whose answer could not have so many tokens is not made, unless the client itself wants fewer."""
+
+USUAL_TOKENS = 16384
+"""The longest answer of a model that does not tell its own limit, where no cap says less."""
+
+SHARE_OF_DAY = 10
+"""A call without the client's own limit takes at most one part in so many of what is left of the day."""
+
+_EXACT = Context(prec=100, rounding=ROUND_DOWN)
+_DIGITS = 6
+"""For people: enough to tell small amounts apart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caps:
+    """USD that one request, a day and a month may cost; None: no cap. Days and months are UTC."""
+
+    request: Decimal | None = None
+    day: Decimal | None = None
+    month: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """USD settled and set aside so far, in this request, today and in this month."""
+
+    request: Decimal = Decimal(0)
+    day: Decimal = Decimal(0)
+    month: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What is asked for: a prompt of at most so many tokens, and `tokens` of an answer (None: as many as may be). `limit`: the model's own."""
+
+    bound: Bound
+    tokens: int | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """A call that can be paid. `amount`: USD to set aside; `max_tokens` is to be sent; `capped`: it is less than the model could give."""
+
+    amount: Decimal
+    max_tokens: int
+    capped: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pot:
+    """One cap, what is gone of it, and into how many parts the rest is divided for a call without the client's own limit."""
+
+    period: str
+    cap: Decimal
+    gone: Decimal
+    parts: int = 1
+
+    @property
+    def left(self) -> Decimal:
+        return max(self.cap - self.gone, Decimal(0))
+
+
+def offer(tariff: Tariff, wish: Wish, caps: Caps, spent: Spent, *, shares: int = 1) -> Offer:
+    """The call that the caps allow. Raises TooDear with the cap that stands in its way.
+
+    Without the client's own limit the answer may be as long as the money lasts, divided between the `shares` calls that the request may still make.
+    """
+    with localcontext(_EXACT):
+        pots = tuple(_pots(caps, spent, shares))
+        if wish.tokens is not None:
+            return Offer(amount=_payable(tariff, wish.bound, wish.tokens, pots), max_tokens=wish.tokens)
+        most = wish.limit or USUAL_TOKENS
+        tokens = _affordable(tariff, wish.bound, most, pots)
+        return Offer(amount=_payable(tariff, wish.bound, tokens, pots), max_tokens=tokens, capped=tokens < most)
+
+
+def _pots(caps: Caps, spent: Spent, shares: int) -> Iterator[_Pot]:
+    if caps.request is not None:
+        yield _Pot(period="request", cap=caps.request, gone=spent.request, parts=shares)
+    if caps.day is not None:
+        yield _Pot(period="day", cap=caps.day, gone=spent.day, parts=SHARE_OF_DAY)
+    if caps.month is not None:
+        yield _Pot(period="month", cap=caps.month, gone=spent.month)
+
+
+def _affordable(tariff: Tariff, bound: Bound, most: int, pots: Sequence[_Pot]) -> int:
+    """The longest answer, of at most so many tokens, that every cap pays for. Raises TooDear where it is too short to be worth asking for."""
+    longest, least = most, min(LEAST_TOKENS, most)
+    for pot in pots:
+        tokens = tariff.most_completion(pot.left / pot.parts, bound.tokens, bound.images)
+        if tokens is None:
+            continue
+        if tokens < least:
+            _payable(tariff, bound, least, pots)  # names a cap that is below even that
+            share = f"{_usd(pot.left / pot.parts)}, its share of what is left of the {pot.period}'s {_usd(pot.cap)}"
+            raise TooDear(f"could say {tokens} tokens for {share}, and fewer than {least} are not worth asking for")
+        longest = min(longest, tokens)
+    return longest
+
+
+def _payable(tariff: Tariff, bound: Bound, tokens: int, pots: Iterable[_Pot]) -> Decimal:
+    """The worst case of a call. Raises TooDear where a cap is below it."""
+    amount = tariff.worst(bound.tokens, tokens, bound.images)
+    for pot in pots:
+        if pot.gone + amount > pot.cap:
+            raise TooDear(f"could cost {_usd(amount, ROUND_CEILING)}, and {_usd(pot.left)} are left of the {pot.period}'s {_usd(pot.cap)}")
+    return amount
+
+
+def _usd(amount: Decimal, rounding: str = ROUND_DOWN) -> str:
+    """For people. What a call costs is rounded up, what there is for it down."""
+    return f"${Context(prec=_DIGITS, rounding=rounding).plus(amount).normalize():f}"

@@ -1,0 +1,181 @@
+"""One request's money: set aside before each paid call, settled when the call is over, however it ends.
+
+What a call may cost is decided by `policy.budget`; here it meets the ledger. A call that was cut off, or whose bill did not come, stays counted at
+its worst case; one that surely cost nothing (no connection, refused before the first byte) is forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+
+from fusiond.call import Call
+from fusiond.errors import Empty, MemberError, Misshapen, TooDear, Unwilling
+from fusiond.events import Event, Failed, Finished, Opened, Text, Thinking, ToolCall, Usage
+from fusiond.policy.bound import Bound, Unpriceable, most_tokens
+from fusiond.policy.budget import Caps, Offer, Spent, Wish, offer
+from fusiond.store.database import StoreError
+from fusiond.store.ledger import Ledger, PaidCall, kept
+from fusiond.tariff import Counted
+
+Listen = Callable[[Call], AsyncGenerator[Event, None]]
+
+
+@dataclass(slots=True)
+class _Ticket:
+    """A paid call under way, and what was heard of it."""
+
+    key: int
+    call: Call
+    offer: Offer
+    images: int
+    said: bool = False
+    usage: Usage | None = None
+    generation: str | None = None
+    end: Finished | Failed | None = None
+
+    def hear(self, event: Event) -> None:
+        match event:
+            case Opened():
+                self.generation = event.generation
+            case Usage():
+                self.usage = event
+            case Finished() | Failed():
+                self.end = event
+            case Text() | Thinking() | ToolCall():
+                self.said = True
+
+    @property
+    def complete(self) -> bool:
+        """Whether the provider has come to its end, so that what it counted is all there is."""
+        return isinstance(self.end, Finished) or (isinstance(self.end, Failed) and isinstance(self.end.error, Empty | Misshapen))
+
+    @property
+    def unbilled(self) -> bool:
+        """Whether it surely cost nothing: refused before there was anything to pay for."""
+        begun = self.said or self.usage is not None or self.generation is not None
+        return isinstance(self.end, Failed) and self.end.error.unbilled and not begun
+
+    def counted(self) -> Counted | None:
+        """What the provider counted; None: not everything. No prompt is without tokens, and no answer either."""
+        usage = self.usage
+        if usage is None or not self.complete or not usage.prompt_tokens or (self.said and not usage.completion_tokens):
+            return None
+        return Counted(
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
+            cached_tokens=usage.cached_tokens,
+            cache_write_tokens=usage.cache_write_tokens,
+            images=self.images,
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class Purse:
+    """What one request may spend and has spent. `paid`: how many paid calls it may still make; `now` gives the time of the price list (UTC)."""
+
+    ledger: Ledger
+    caps: Caps | None  # None: nothing may be paid
+    final: bool  # whether a call that is too dear ends the request
+    request_id: str
+    asked_for: str
+    paid: int
+    now: Callable[[], datetime]
+    costs: dict[str, Decimal] = field(default_factory=dict)  # voice -> USD, settled or assumed
+    capped: set[str] = field(default_factory=set)  # voices whose answers were cut short by what we sent as max_tokens
+    _held: dict[int, Decimal] = field(default_factory=dict)
+
+    async def listen(self, call: Call, ask: Listen) -> AsyncGenerator[Event, None]:
+        """One paid member's answer, or a `Failed` that says why it was not asked."""
+        try:
+            ticket = await self._reserved(call)
+        except MemberError as error:
+            yield Failed(member=call.voice, error=error)
+            return
+        try:
+            async with aclosing(ask(ticket.call)) as events:
+                async for event in events:
+                    ticket.hear(event)
+                    if not isinstance(event, Opened):
+                        yield event
+        finally:
+            self._close(ticket)
+
+    def billed(self, call: Call, cost: Decimal) -> None:
+        """A member that should cost nothing has cost something: it is spent, whatever the price list says."""
+        self.ledger.surprise(self._paid_call(call), cost)
+        self._spend(call, cost)
+
+    def spent(self) -> Decimal:
+        """USD that this request has cost so far, and has set aside."""
+        return sum(self.costs.values(), sum(self._held.values(), Decimal(0)))
+
+    async def _reserved(self, call: Call) -> _Ticket:
+        """Set the call's worst case aside, and wait until that is on the disk. Raises MemberError."""
+        if self.ledger.fault:
+            raise Unwilling(f"what it costs cannot be recorded: {self.ledger.fault}")
+        bound, offered = self._offered(call)
+        key = self.ledger.reserve(self._paid_call(call), offered.amount)
+        self._held[key] = kept(offered.amount)
+        try:
+            await self.ledger.durable()
+        except BaseException as error:  # also where it is cancelled: nothing has gone out
+            del self._held[key]
+            self.ledger.release(key)
+            if isinstance(error, StoreError):
+                raise Unwilling(f"what it costs cannot be recorded: {error}") from None
+            raise
+        request = replace(call.request, sampling=replace(call.request.sampling, max_tokens=offered.max_tokens))
+        return _Ticket(key, replace(call, request=request), offered, bound.images)
+
+    def _offered(self, call: Call) -> tuple[Bound, Offer]:
+        tariff, shares = call.member.tariff, self.paid
+        self.paid = max(1, shares - 1)
+        if tariff is None or self.caps is None:
+            raise TooDear("its price is not known" if self.caps else "costs money, and there is no [budget]", final=self.final)
+        spent = Spent(
+            request=self.spent(),
+            day=self.ledger.today() + self.ledger.reserved(),
+            month=self.ledger.month() + self.ledger.reserved(),
+        )
+        try:
+            wish = Wish(bound=most_tokens(call.request), tokens=call.request.sampling.max_tokens, limit=call.member.longest)
+            return wish.bound, offer(tariff, wish, self.caps, spent, shares=shares)
+        except Unpriceable as error:
+            raise TooDear(f"what it could cost is not known: {error}", final=self.final) from None
+        except TooDear as error:
+            error.final = self.final
+            raise
+
+    def _close(self, ticket: _Ticket) -> None:
+        """The end of a call: its bill, or the worst."""
+        call, end = ticket.call, ticket.end
+        held = self._held.pop(ticket.key)
+        bill = self._bill(ticket)
+        if bill is not None:
+            self.ledger.settle(ticket.key, bill)
+            self._spend(call, bill)
+        elif ticket.unbilled:
+            self.ledger.release(ticket.key)
+        else:
+            self.ledger.assume(ticket.key, call.member.provider, ticket.generation)
+            self._spend(call, held)
+        if ticket.offer.capped and isinstance(end, Finished) and end.reason == "length":
+            self.capped.add(call.voice)
+
+    def _bill(self, ticket: _Ticket) -> Decimal | None:
+        """What the provider says, else its price list where the answer is complete; None: not known."""
+        if ticket.usage is not None and ticket.usage.cost is not None:
+            return ticket.usage.cost
+        tariff, counted = ticket.call.member.tariff, ticket.counted()
+        return tariff.cost(counted, self.now()) if tariff and counted else None
+
+    def _spend(self, call: Call, amount: Decimal) -> None:
+        self.costs[call.voice] = self.costs.get(call.voice, Decimal(0)) + kept(amount)
+
+    def _paid_call(self, call: Call) -> PaidCall:
+        return PaidCall(request=self.request_id, fusion=self.asked_for, member=call.member.name, provider=call.member.provider)

@@ -1,0 +1,1 @@
+"""What outlives the daemon: files of SQLite, each kept by one process."""

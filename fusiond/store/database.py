@@ -1,0 +1,284 @@
+"""One file of SQLite: written by one thread of one process, read beside it, and never on the event loop.
+
+    put -> queue -> writer thread: all that waits, as ONE transaction -> flushed
+
+What a commit could not write stays queued, in order, and is tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fusiond.store.opening import Schema, StoreError, opened
+
+__all__ = ["Database", "Schema", "StoreError"]
+
+log = logging.getLogger(__name__)
+
+GATHER_SECONDS = 0.05
+"""How long a write waits for others, where nobody waits for it: a transaction costs more than what is in it."""
+
+RETRY_SECONDS = 1.0
+"""How long a refused commit waits for its next try, where nobody calls for it before."""
+
+REFUSALS = frozenset({
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_READONLY,
+})  # fmt: skip
+"""Primary result codes that blame the disk or its neighbours; with any other, the statement itself is wrong. https://sqlite.org/rescode.html"""
+
+Value = str | int | float | bytes | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Write:
+    """One statement, run once for every row (without rows: once)."""
+
+    sql: str
+    rows: tuple[tuple[Value, ...], ...]
+
+    def run(self, connection: sqlite3.Connection) -> None:
+        """Raises sqlite3.Error where the disk refuses, _Wrong where the statement is to blame."""
+        try:
+            if self.rows:
+                connection.executemany(self.sql, self.rows)
+            else:
+                connection.execute(self.sql)
+        except (sqlite3.Error, sqlite3.Warning, TypeError, ValueError, OverflowError) as error:
+            if _primary(error) in REFUSALS:
+                raise
+            raise _Wrong(self, f"{error} ({self.sql})") from error
+
+
+class _Wrong(Exception):
+    def __init__(self, write: _Write, reason: str) -> None:
+        super().__init__(reason)
+        self.write = write
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Waiter:
+    """Somebody who waits until so many writes, counted from the start, are settled."""
+
+    until: int
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[None]
+
+    def tell(self, reason: str | None) -> None:
+        """From the writer's thread. A loop that is closed has nobody left who waits."""
+        with suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(self._end, reason)
+
+    def _end(self, reason: str | None) -> None:
+        if self.future.done():  # cancelled
+            return
+        if reason is None:
+            self.future.set_result(None)
+        else:
+            self.future.set_exception(StoreError(reason))
+
+
+class Database:
+    """One file, kept by this process alone from `open` to `aclose`; opened once.
+
+    `durable`: a commit survives a power cut, else only a kill of this process. `limit`: so many statements wait at most.
+    """
+
+    def __init__(self, path: Path, schema: Schema, *, durable: bool, limit: int | None = None) -> None:
+        self.path = path
+        self.failing: str | None = None  # why the last commit failed; None: all is well
+        self._schema = schema
+        self._durable = durable
+        self._limit = limit
+        self._held: ExitStack | None = None  # all that `open` took; None: not open
+        self._turn = threading.Condition()  # guards what follows; held for moments only, never while the disk works
+        self._queue: deque[_Write] = deque()
+        self._waiters: deque[_Waiter] = deque()  # `until` only grows
+        self._accepted = 0  # writes put so far
+        self._settled = 0  # writes committed, or taken out as wrong
+        self._told = 0  # those who waited for so many writes have heard that one was taken out
+        self._untold: str | None = None  # why a write was taken out, when nobody was waiting for it yet
+        self._called = False
+        self._closing = False
+        self._writer: threading.Thread | None = None
+
+    def open(self) -> None:
+        """Lock the file, create or migrate it. Blocks; after a StoreError nothing is held, and it may be tried again."""
+        with ExitStack() as undo:
+            self._writing, self._reading = undo.enter_context(opened(self.path, self._schema, durable=self._durable))
+            self._reader = undo.enter_context(ThreadPoolExecutor(1, thread_name_prefix=f"read-{self.path.name}"))
+            self._held = undo.pop_all()
+
+    def put(self, sql: str, *rows: tuple[Value, ...], hurry: bool = False) -> bool:
+        """Queue one statement, run once for every row (without rows: once), all rows or none. Never waits for the disk.
+
+        It is written with what else comes in the next moment; at once where somebody waits (`flushed`), or with `hurry`.
+
+        False: dropped, since `limit` statements wait already. Raises StoreError where the file is not open. BEGIN and COMMIT are not for callers.
+        """
+        with self._turn:
+            self._check_open()
+            if self._limit is not None and len(self._queue) >= self._limit:
+                return False
+            self._queue.append(_Write(sql, rows))
+            self._accepted += 1
+            if hurry:
+                self._call()
+            elif len(self._queue) == 1:
+                self._turn.notify()
+            if self._writer is None:
+                self._writer = threading.Thread(target=self._work, name=f"write-{self.path.name}", daemon=True)
+                self._writer.start()
+        return True
+
+    async def flushed(self) -> None:
+        """Return once everything put before is committed.
+
+        Raises StoreError where the disk refused (what was put stays queued, and is written when it can be), or where a statement put before is wrong
+        in itself (it is taken out, the others are written).
+        """
+        loop = asyncio.get_running_loop()
+        with self._turn:
+            if self._untold is not None:
+                reason, self._untold = self._untold, None
+                raise StoreError(reason)
+            if self._settled == self._accepted:
+                return
+            self._check_open()
+            waiter = _Waiter(until=self._accepted, loop=loop, future=loop.create_future())
+            self._waiters.append(waiter)
+            self._call()
+        await waiter.future
+
+    async def read(self, sql: str, parameters: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query, which says what types they have. Sees everything committed. Raises StoreError."""
+        self._check_open()
+        return await asyncio.get_running_loop().run_in_executor(self._reader, self._fetch, sql, parameters)
+
+    async def aclose(self) -> None:
+        """Commit what waits, let the file take in its write-ahead log, let it go. What the disk refuses now is lost, and logged."""
+        with self._turn:
+            held, self._held = self._held, None
+            self._closing = True
+            self._call()
+        if held is not None:
+            await asyncio.to_thread(self._close, held)
+
+    def _close(self, held: ExitStack) -> None:
+        if self._writer is not None:
+            self._writer.join()
+        if self._queue:
+            log.error("%s: %d writes are lost: %s", self.path, len(self._queue), self.failing)
+        held.close()  # the last connection to go moves the log into the file
+
+    def _check_open(self) -> None:
+        if self._held is None:
+            raise StoreError(f"{self.path} is not open")
+
+    def _call(self) -> None:
+        self._called = True
+        self._turn.notify()
+
+    def _fetch(self, sql: str, parameters: Sequence[Value]) -> list[tuple[Any, ...]]:
+        try:
+            return self._reading.execute(sql, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path} cannot be read: {error} ({sql})") from error
+
+    def _work(self) -> None:
+        """The writer's thread: all that waits, each time it is called or, after a failure, when it is time to try again."""
+        last = False
+        while not last:
+            with self._turn:
+                self._turn.wait_for(lambda: self._called or self._queue)
+                self._turn.wait_for(lambda: self._called, timeout=RETRY_SECONDS if self.failing else GATHER_SECONDS)
+                self._called = False
+                last = self._closing
+                batch = tuple(self._queue)
+            if batch:
+                self._attempt(batch)
+
+    def _attempt(self, batch: Sequence[_Write]) -> None:
+        try:
+            wrong = _commit(self._writing, batch)
+        except (sqlite3.Error, MemoryError) as error:
+            self._refuse(len(batch), f"{self.path} cannot be written: {str(error) or 'out of memory'}")
+        else:
+            self._settle(batch, wrong)
+
+    def _refuse(self, writes: int, reason: str) -> None:
+        if self.failing != reason:
+            log.error("%s; trying again until it can", reason)
+        with self._turn:
+            self.failing = reason
+            self._tell(self._settled + writes, reason)
+
+    def _settle(self, batch: Sequence[_Write], wrong: Mapping[_Write, str]) -> None:
+        if self.failing:
+            log.warning("%s is written again", self.path)
+        for reason in wrong.values():
+            log.error("%s: a wrong statement is left out: %s", self.path, reason)
+        with self._turn:
+            self.failing = None
+            for write in batch:
+                self._queue.popleft()
+                if write in wrong:
+                    self._tell(self._settled, None)
+                    reason = f"{self.path} does not take a statement: {wrong[write]}"
+                    self._told = self._tell(self._accepted, reason) or self._told
+                    if self._told <= self._settled:
+                        self._untold = reason
+                self._settled += 1
+            self._tell(self._settled, None)
+
+    def _tell(self, until: int, reason: str | None) -> int:
+        """Release those who wait for the first so many writes (`reason`: with an error). For how many the last of them waited; 0: nobody did."""
+        last = 0
+        while self._waiters and self._waiters[0].until <= until:
+            waiter = self._waiters.popleft()
+            waiter.tell(reason)
+            last = waiter.until
+        return last
+
+
+def _commit(connection: sqlite3.Connection, batch: Sequence[_Write]) -> dict[_Write, str]:
+    """All writes in one transaction, but those that are wrong in themselves, which are returned with their reasons. Raises sqlite3.Error."""
+    wrong: dict[_Write, str] = {}
+    while True:  # a wrong one may have ended the transaction: the others begin a new one
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for write in batch:
+                if write not in wrong:
+                    write.run(connection)
+            connection.execute("COMMIT")
+            return wrong
+        except _Wrong as error:
+            wrong[error.write] = error.reason
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+
+def _primary(error: Exception) -> int | None:
+    code: int | None = getattr(error, "sqlite_errorcode", None)  # none where the module itself refused, before SQLite
+    return None if code is None else code & 0xFF

@@ -1,0 +1,33 @@
+"""What a request is about, for the routes of the model `auto`: told from the request itself."""
+
+from __future__ import annotations
+
+from fusiond.chat import Request
+from fusiond.config.tree import Conditions, RouteConfig, Task
+from fusiond.eligible import text_bytes
+from fusiond.keys import cues, wanted
+
+BYTES_PER_TOKEN = 4
+
+
+def task(request: Request) -> Task:
+    """The kind of vote key that it asks for, else code where it is about code, else prose."""
+    if asked := wanted(request):
+        return asked.kind
+    question = next((message.text for message in reversed(request.messages) if message.role == "user"), "")
+    return "code" if "```" in question or cues.CODE.search(cues.shortened(question)) else "prose"
+
+
+def routed(request: Request, routes: tuple[RouteConfig, ...], otherwise: str) -> str:
+    """The model that `auto` stands for: that of the first route whose conditions all hold."""
+    tokens = text_bytes(request) / BYTES_PER_TOKEN
+    about = task(request) if any(route.when.task for route in routes) else None
+
+    def holds(when: Conditions) -> bool:
+        return (
+            (when.tools is None or when.tools == bool(request.tools))
+            and (when.max_prompt_tokens is None or tokens <= when.max_prompt_tokens)
+            and (when.task is None or when.task == about)
+        )
+
+    return next((route.use for route in routes if holds(route.when)), otherwise)

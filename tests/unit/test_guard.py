@@ -1,0 +1,476 @@
+"""A pattern finds its text wherever it is in a request and however it is wrapped, and nothing else."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
+from decimal import Decimal
+from itertools import count
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fusiond import guard
+from fusiond.chat import Format, FunctionCall, ImagePart, Message, Overrides, Request, Sampling, TextPart, Tool, ToolChoice
+from fusiond.guard import BYTES_EACH, DEEPEST, OPENED, OPENED_BYTES, TOO_MUCH, Patterns, fault
+
+SECRET = 'BEGIN "kéy"\nAb/9\\x\nEND'
+FINDER = Patterns([r'BEGIN "k.y"\nAb/9\\x\nEND'])
+PLAIN = Request(id="1", model="fusion", messages=())
+
+
+def asking(*texts: str) -> Request:
+    """A request whose one message has these parts."""
+    return replace(PLAIN, messages=(Message(role="user", parts=tuple(TextPart(text=text) for text in texts)),))
+
+
+def url(content: bytes, media: str = "text/plain") -> str:
+    """A `data:` URL in base64."""
+    return f"data:{media};base64,{base64.b64encode(content).decode()}"
+
+
+def finds(text: str) -> bool:
+    """Whether the secret is found in a message."""
+    return FINDER.match(asking(text)) is not None
+
+
+# every place
+
+
+def holding(hint: Any, where: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value of a type that holds the secret in exactly one place, with the place's name."""
+    origin, arms = typing.get_origin(hint), typing.get_args(hint)
+    if hint is str or origin is typing.Literal:
+        yield where, SECRET
+    elif origin in {typing.Union, types.UnionType}:
+        for arm in arms:
+            yield from holding(arm, where)
+    elif origin is tuple:
+        yield from ((name, (value,)) for name, value in holding(arms[0], where))
+    elif origin is Mapping:
+        yield from ((f"{where}.{name}", {"a": 1, **value}) for name, value in SCHEMAS.items())
+    elif is_dataclass(hint) and isinstance(hint, type):
+        for name, inner in typing.get_type_hints(hint).items():
+            yield from ((place, plain(hint, {name: value})) for place, value in holding(inner, f"{where}.{name}"))
+    else:
+        assert hint in {int, float, Decimal, bool, types.NoneType}, f"{where}: what is a {hint}?"
+
+
+def plain(hint: type[Any], values: Mapping[str, Any]) -> Any:
+    """A dataclass with these values, and as little else in it as can be."""
+    needed = [field.name for field in fields(hint) if field.default is MISSING and field.name not in values]
+    return hint(**{name: () if name == "messages" else "x" for name in needed}, **values)
+
+
+SCHEMAS: dict[str, dict[str, Any]] = {
+    "key": {SECRET: {"type": "string"}},
+    "enum": {"properties": {"a": {"enum": ["x", SECRET]}}},
+    "default": {"default": SECRET},
+    "examples": {"examples": [[{"deep": [SECRET]}]]},
+}
+PLACES = dict(holding(Request))
+
+
+def test_the_places_are_all_there() -> None:
+    """The walk over the types has reached what it must; a hint that it does not know fails by itself."""
+    assert {".model", ".messages.parts.text", ".messages.parts.url", ".messages.tool_calls.arguments", ".messages.name"} < set(PLACES)
+    assert {".tools.parameters.enum", ".format.schema.key", ".sampling.stop", ".sampling.reasoning_effort", ".overrides.panel", ".ignored"} < set(
+        PLACES
+    )
+
+
+@pytest.mark.parametrize("place", sorted(set(PLACES) - {".id"}))
+def test_a_secret_is_found_in_every_field(place: str) -> None:
+    """Every string that a request can hold, told from the types: what is added later is here by itself."""
+    assert FINDER.match(PLACES[place])
+
+
+def test_the_daemons_own_number_is_not_looked_at() -> None:
+    """It is random and shown to no member: patterns for digits would match it now and then."""
+    assert Patterns([r"\d{13}"]).match(replace(PLAIN, id="ab1234567890123456789012")) is None
+
+
+def test_a_field_of_a_later_request_is_found() -> None:
+    """Whatever a request holds one day is looked at without being named anywhere."""
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Note:
+        memo: str
+        raw: bytes = b""
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Later(Request):
+        notes: Mapping[str, Sequence[Note]]
+
+    assert FINDER.match(Later(id="1", model="fusion", messages=(), notes={"a": [Note(memo=SECRET)]}))
+    assert FINDER.match(Later(id="1", model="fusion", messages=(), notes={"a": [Note(memo="", raw=SECRET.encode())]}))
+    assert FINDER.match(Later(id="1", model="fusion", messages=(), notes={"a": [Note(memo="")]})) is None
+
+
+def test_a_number_of_a_schema_is_looked_at() -> None:
+    """It is shown to members as well as a string is."""
+    tool = Tool(name="pay", parameters={"properties": {"card": {"default": 4111111111111111}}})
+    assert Patterns([r"\b4\d{15}\b"]).match(replace(PLAIN, tools=(tool,)))
+
+
+def test_a_secret_may_be_split_over_parts() -> None:
+    """The parts of one message are read together; each is still read alone."""
+    assert FINDER.match(asking(SECRET[:8], SECRET[8:]))
+    assert Patterns(["^sk-"]).match(asking("my key:", "sk-1"))
+    assert FINDER.match(replace(PLAIN, messages=(*asking(SECRET[:8]).messages, *asking(SECRET[8:]).messages))) is None
+
+
+# every wrapping
+
+WRAPPINGS: dict[str, str] = {
+    "line ends of Windows": SECRET.replace("\n", "\r\n"),
+    "line ends of old": SECRET.replace("\n", "\r"),
+    "JSON": json.dumps({"a": SECRET}),
+    "JSON as it is": json.dumps({"a": SECRET}, ensure_ascii=False),
+    "a key of JSON": json.dumps({SECRET: 1}),
+    "JSON with line ends of Windows": json.dumps([SECRET.replace("\n", "\r\n")]),
+    "JSON in JSON": json.dumps({"a": json.dumps([SECRET])}),
+    "a string of JSON": json.dumps(SECRET),
+    "JSON after blanks": "\ufeff \n" + json.dumps([SECRET]),
+    "JSON that breaks off later": json.dumps({"a": SECRET, "b": 1})[:-3],
+    "a URL": url(SECRET.encode()),
+    "a URL in a text": f"look at {url(SECRET.encode())} and answer",
+    "a URL in brackets": f"![x]({url(SECRET.encode())})",
+    "the second of two URLs": f"{url(b'x')} {url(SECRET.encode())}",
+    "a URL in JSON": json.dumps({"url": url(SECRET.encode())}),
+    "JSON in a URL": url(json.dumps({"a": SECRET}).encode(), "application/json"),
+    "a URL in capitals": url(SECRET.encode()).replace("data:", "DATA:").replace("base64", "Base64"),
+    "no type": url(SECRET.encode(), ""),
+    "no type of use": url(SECRET.encode(), "application/octet-stream"),
+    "a type of keys": url(SECRET.encode(), "application/x-pem-file"),
+    "a drawing": url(SECRET.encode(), "image/svg+xml"),
+    "a character set": url(SECRET.encode(), "text/plain; charset=utf-8"),
+    "a name with a comma": url(SECRET.encode(), 'text/plain;name="a,b"'),
+    "without padding": url(SECRET.encode()).rstrip("="),
+    "one letter too many": url(SECRET.encode()).rstrip("=") + "AAA",
+    "the other alphabet": url(("~~~???" + SECRET).encode()).replace("+", "-").replace("/plain", "!").replace("/", "_").replace("!", "/plain"),
+    "broken into lines": "data:text/plain;base64," + base64.encodebytes((SECRET * 9).encode()[-200:] + SECRET.encode()).decode(),
+    "base64 with percents": url(SECRET.encode()).replace("=", "%3D").replace("B", "%42"),
+    "UTF-16, little end first": url(b"\xff\xfe" + SECRET.encode("utf-16-le")),
+    "UTF-16, big end first": url(b"\xfe\xff" + SECRET.encode("utf-16-be")),
+    "UTF-32": url(SECRET.encode("utf-32")),
+    "among bytes": url(b"\x00\xff\xfe" + SECRET.encode() + b"\x80\x00"),
+    "percents": f"data:text/plain,{quote(SECRET, safe='')}",
+    "percents without a type": f"data:,{quote(SECRET, safe='')} and on",
+    "JSON after a string with escapes": '{"a": "\\"\\\\", "b": "c"}'.replace("}", f', "d": {json.dumps(SECRET)}' + "}"),
+    "JSON after a URL in it": json.dumps(["data:,", "data:image/png;base64,AAAA", SECRET]),
+    "JSON after a head that does not end": json.dumps(["data:image/png;x", url(SECRET.encode())]),
+    "JSON after a URL outside of a string": "[data:," + json.dumps(SECRET),
+    "beside half a character": "\ud800" + SECRET + "\udc00",
+    "beside nothing": "\x00" + SECRET + "\x00",
+}
+
+
+@pytest.mark.parametrize("name", WRAPPINGS)
+def test_a_secret_is_found_in_a_wrapping(name: str) -> None:
+    """As a text, as an image's address, as a tool call's arguments."""
+    text = WRAPPINGS[name]
+    call = FunctionCall(id="1", name="f", arguments=text)
+    assert finds(text)
+    assert FINDER.match(replace(PLAIN, messages=(Message(role="user", parts=(ImagePart(url=text),)),)))
+    assert FINDER.match(replace(PLAIN, messages=(Message(role="assistant", tool_calls=(call,)),)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "BEGIN END",
+        json.dumps({"a": SECRET})[:12],  # breaks off before the secret ends
+        '{"a": "\\q", ' + json.dumps(SECRET),  # is no JSON before the secret comes
+        url(SECRET.encode(), "image/png"),
+        url(SECRET.encode()).replace("data:", "date:"),
+        "data:text/plain;base64,",
+        "data:text/plain;base64,=",
+        "data:text/plain;base64,%",
+        "data:text/plain;base64,A",
+        "data:",
+        "data:,%",
+        "\ud800",
+        "\x00",
+        '"',
+        '["',
+    ],
+)
+def test_nothing_is_found_where_nothing_is(text: str) -> None:
+    """Nor does anything break."""
+    assert not finds(text)
+
+
+def test_each_string_of_json_is_a_text_of_its_own() -> None:
+    """It begins and ends for itself."""
+    arguments = json.dumps({"a": ["sk-12"], "b": "my sk-3"})
+    assert Patterns([r"^sk-\d\d$"]).match(asking(arguments))
+    assert Patterns([r"^sk-3$"]).match(asking(arguments)) is None
+
+
+@pytest.mark.parametrize("before", ["", "data:,", "\\n", '\\"', "data:;base64,AAAA"])
+def test_a_string_that_reads_the_same_in_its_json_is_read_alone(before: str) -> None:
+    """Its edges are its own, whatever strings stand before and after it."""
+    arguments = f'["{before}", "sk-12", "x", "{before}", "my sk-3", "{before}"]'
+    assert Patterns([r"^sk-\d\d$"]).match(asking(arguments))
+    assert Patterns([r"\Ask-\d\d\z"]).match(asking(arguments))
+    assert Patterns([r"^sk-3$"]).match(asking(arguments)) is None
+
+
+@given(st.lists(st.sampled_from([*b"%=4aF\r\n_ \x00\xff", *b"%%%"])).map(bytes), st.integers(4, 9))
+def test_percents_are_decoded_as_everywhere(quoted: bytes, chunk: int) -> None:
+    """Like the standard library does it, wherever the text is cut for it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(guard, "_CHUNK", chunk)
+        assert guard._unquoted(b"%4" + quoted + b"1", 2, 2 + len(quoted)) == unquote_to_bytes(quoted)
+
+
+def as_json(text: str) -> str:
+    """In JSON."""
+    return json.dumps({"a": [1, text]})
+
+
+def as_base64(text: str) -> str:
+    """In a URL, in the middle of a text."""
+    return f"see {url(text.encode(errors='replace'))} there"
+
+
+def as_percents(text: str) -> str:
+    """In a URL without base64, in the middle of a text."""
+    return f"see data:,{quote(text, errors='replace')} there"
+
+
+wrapped = st.lists(st.sampled_from([as_json, as_base64, as_percents]), max_size=DEEPEST)
+words = st.text(max_size=12)
+documents = st.recursive(words | st.integers() | st.none() | st.floats(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner))
+schemas = st.dictionaries(words, documents, max_size=3)
+messages = st.builds(
+    Message,
+    role=st.sampled_from(["system", "user", "assistant", "tool"]),
+    parts=st.lists(st.builds(TextPart, text=words) | st.builds(ImagePart, url=words), max_size=3).map(tuple),
+    tool_calls=st.lists(st.builds(FunctionCall, id=words, name=words, arguments=words | schemas.map(json.dumps)), max_size=2).map(tuple),
+    name=st.none() | words,
+)
+requests = st.builds(
+    Request,
+    id=st.just("1"),
+    model=words,
+    messages=st.lists(messages, max_size=4).map(tuple),
+    sampling=st.builds(Sampling, stop=st.lists(words, max_size=2).map(tuple), reasoning_effort=st.none() | words, seed=st.none() | st.integers()),
+    tools=st.lists(st.builds(Tool, name=words, description=st.none() | words, parameters=st.none() | schemas), max_size=2).map(tuple),
+    tool_choice=st.none() | st.builds(ToolChoice, name=st.none() | words),
+    format=st.none() | st.builds(Format, kind=st.just("json_schema"), schema=schemas, name=words),
+    overrides=st.builds(Overrides, panel=st.none() | st.lists(words, max_size=2).map(tuple), judge=st.none() | words),
+)
+
+
+def changed(value: Any, change: Callable[[str], str]) -> Any:
+    """The same value with every string changed, but for the request's own number."""
+    match value:
+        case str():
+            return change(value)
+        case Mapping():
+            return {change(key): changed(inner, change) for key, inner in value.items()}
+        case list() | tuple():
+            return type(value)(changed(inner, change) for inner in value)
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            names = [field.name for field in fields(value) if field.name != "id" or not isinstance(value, Request)]
+            return replace(value, **{name: changed(getattr(value, name), change) for name in names})
+    return value
+
+
+@given(requests, wrapped, st.data())
+def test_a_secret_anywhere_is_found(request: Request, wrappings: list[Callable[[str], str]], data: st.DataObject) -> None:
+    """In any string of any request, in any wrapping that is opened."""
+    total = 0
+
+    def counted(text: str) -> str:
+        nonlocal total
+        total += 1
+        return text
+
+    changed(request, counted)
+    chosen, place = data.draw(st.integers(0, total - 1)), count()
+    text = SECRET
+    for wrap in wrappings:
+        text = wrap(text)
+    assert FINDER.match(changed(request, lambda old: text if next(place) == chosen else old))
+
+
+@given(requests)
+def test_a_request_without_the_secret_passes(request: Request) -> None:
+    """Whatever else is in it."""
+    assert FINDER.match(request) is None
+
+
+# what a pattern is
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        (r"(a)\1", r"has a backreference (\1), which a search in linear time cannot have"),
+        (r"(?P<a>b)(?P=a)", r"has a backreference ((?P)"),
+        (r"(?<a>b)\k<a>", r"has a backreference (\k)"),
+        ("a(?=b)", "has a lookahead ((?=)"),
+        ("a(?!b)", "has a lookahead ((?!)"),
+        ("(?<=a)b", "has a lookbehind ((?<=)"),
+        ("(?<!a)b", "has a lookbehind ((?<!)"),
+        ("(?>a)b", "has a atomic group"),
+        ("(", "is no regular expression of RE2: missing )"),
+        ("[z-a]", "is no regular expression of RE2: invalid character class range: z-a"),
+        ("[\n", "is no regular expression of RE2: missing ]: ["),
+        (r"a\Z", r"is no regular expression of RE2: invalid escape sequence: \Z"),
+        (r"(\pL{30}){30}", "is too large: it needs more than 8 MiB"),
+        ("\ud800", "holds half a character"),
+        ("", "matches an empty text"),
+        ("a*", "matches an empty text"),
+    ],
+)
+def test_a_fault_is_said_in_words(pattern: str, words: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """In one line that says what is wrong; the engine itself writes nothing."""
+    said = fault(pattern)
+    assert said is not None
+    assert said.startswith(words)
+    assert "\n" not in said
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "pattern", ["-----BEGIN [A-Z ]*PRIVATE KEY-----", r"\bAKIA[0-9A-Z]{16}\b", "(?i)geheim", "(?P<year>\\d{4})", "straße", "a\x00b"]
+)
+def test_a_good_pattern_has_no_fault(pattern: str) -> None:
+    """Among them the one of the example."""
+    assert fault(pattern) is None
+
+
+def test_a_faulty_pattern_is_never_skipped() -> None:
+    """Without the check it would fail at the first request."""
+    with pytest.raises(ValueError, match="lookahead"):
+        Patterns(["a", "(?=b)"]).match(PLAIN)
+
+
+def test_the_pattern_that_matches_is_named() -> None:
+    """The first one of those that do."""
+    assert Patterns(["x", "b+", "b"]).match(asking("abc")) == "b+"
+
+
+def test_capitals_count_unless_the_pattern_says_otherwise() -> None:
+    """The same pattern with and without its sign."""
+    assert Patterns(["secret"]).match(asking("SECRET")) is None
+    assert Patterns(["(?i)secret"]).match(asking("SECRET"))
+    assert Patterns(["(?i)straße"]).match(asking("STRAßE"))
+
+
+def test_a_point_is_a_character_and_no_byte() -> None:
+    """Letters beyond ASCII are counted as one."""
+    assert Patterns(["^k.y$"]).match(asking("kéy"))
+
+
+def test_who_has_no_patterns_needs_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is loaded for the first pattern that is used."""
+    monkeypatch.setitem(sys.modules, "re2", None)
+    assert Patterns([]).match(asking(SECRET)) is None
+    with pytest.raises(ImportError):
+        Patterns(["another"]).match(asking(SECRET))
+
+
+# what a request may be
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b$", "(a|aa)+c", "(.*a){20}c", "a{1,500}a{1,500}c"])
+def test_no_pattern_takes_forever(pattern: str) -> None:
+    """An engine that tries one way after another would not end within anybody's patience."""
+    assert Patterns([pattern]).match(asking("a" * 100_000 + "!")) is None
+
+
+def test_what_overflows_the_memory_is_found_all_the_same() -> None:
+    """The states of this search are more than fit; it goes on without them."""
+    noise = "".join("ab"[n * n // 7 % 2] for n in range(50_000))
+    assert Patterns(["a[ab]{60}c"]).match(asking(noise + "a" + "b" * 60 + "c"))
+
+
+@pytest.mark.parametrize(
+    "text", ['["', "data:,", "data:;base64,QUJD", 'data:,["', '"\\"', "{", "\r\n", "%41", "data:text/plain;base64,ZGF0YTosZGF0YTos "]
+)
+def test_what_is_searched_grows_with_the_request(text: str) -> None:
+    """Twice as much of what is opened is twice as much to read, in all its readings together."""
+    once, twice = (sum(map(len, guard._texts(asking('["' + text * times)))) for times in (2000, 4000))
+    assert twice < 2.1 * once
+    assert once < 2 ** (DEEPEST + 1) * len(text) * 2000
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['["' + '\\n","' * (2 * OPENED), "data:," * (2 * OPENED), "data:image/png;base64,AA " * (6 * OPENED)],
+    ids=["strings of JSON", "URLs", "images"],
+)
+def test_what_holds_too_many_texts_must_not_leave(text: str) -> None:
+    """Nobody has seen what is in it, and nobody has the time to."""
+    assert FINDER.match(asking(text)) == TOO_MUCH
+    assert FINDER.match(asking(text[: len(text) // 8])) is None
+
+
+def test_what_holds_too_much_text_must_not_leave() -> None:
+    """Each part of it is opened twice, and again inside."""
+    text = "x" * OPENED_BYTES
+    for _ in range(3):
+        text = url(f"{url(text.encode())} x".encode())
+    assert FINDER.match(asking(text)) is None
+    whole = "data:;base64,QUJD"
+    for _ in range(4):
+        whole = "data:;base64," + base64.b64encode((whole * 40 + " ").encode()).decode() + " "
+    assert FINDER.match(asking(SECRET, whole)) is not None
+
+
+def test_what_ordinary_texts_hold_is_opened() -> None:
+    """Many strings, most with escapes; an agent's arguments inside the JSON of a log inside JSON."""
+    lines = [{"file": f"C:\\src\\main{number}.c", "text": f'printf("{number}\\n");'} for number in range(OPENED)]
+    assert len(lines) * 2 > OPENED
+    inner = json.dumps([json.dumps(lines)])
+    assert FINDER.match(asking(inner)) is None
+    assert FINDER.match(asking(inner, json.dumps(SECRET))) == FINDER._patterns[0]
+
+
+@pytest.mark.parametrize("size", [1, 1 << 20])
+def test_the_share_of_a_text_grows_with_it(size: int) -> None:
+    """Twice the request, twice as much to open, and something for every request."""
+    allowance = guard._Allowance()
+    allowance.grant(size)
+    for _ in range(OPENED + size // BYTES_EACH):
+        allowance.spend(0)
+    with pytest.raises(guard._TooMuch):
+        allowance.spend(0)
+
+
+def test_wrappings_beyond_the_last_are_not_opened() -> None:
+    """Somewhere it ends, and quickly."""
+    text = SECRET
+    for _ in range(DEEPEST + 1):
+        text = url(text.encode())
+    assert not finds(text)
+
+
+def test_a_schema_may_be_deep() -> None:
+    """Deeper than the interpreter's own stack."""
+    schema: dict[str, Any] = {"default": SECRET}
+    for _ in range(100_000):
+        schema = {"items": schema}
+    assert FINDER.match(replace(PLAIN, format=Format(kind="json_schema", schema=schema)))
+    while schema.get("items"):  # let go of it from outside: its own end would recurse
+        schema = schema["items"]
+
+
+def test_arguments_may_be_deep() -> None:
+    """JSON is not built, only its strings are read."""
+    call = FunctionCall(id="1", name="f", arguments="[" * 200_000 + json.dumps(SECRET))
+    assert FINDER.match(replace(PLAIN, messages=(Message(role="assistant", tool_calls=(call,)),)))
