@@ -1,4 +1,4 @@
-"""All measurements, printed as the Markdown table that README shows: `python -m bench [single] [vote] [rest]`."""
+"""All measurements, printed as the Markdown table that README shows: `python -m bench [single] [vote] [money] [rest]`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from bench import rest, single, vote
+from bench import money, rest, single, vote
 from bench.processes import CORES, LOAD_CORE
 
 Lines = Iterator[tuple[str, str]]
@@ -65,7 +65,28 @@ def rest_lines(pairs: int) -> Lines:
     )
 
 
-PARTS: dict[str, Callable[[int], Lines]] = {"single": single_lines, "vote": vote_lines, "rest": rest_lines}
+def money_lines(pairs: int) -> Lines:
+    """Ledger and records, against the daemon without them."""
+    for paid in (False, True):
+        cost = money.compare(paid=paid, pairs=pairs, requests=1500)
+        kept, bare = statistics.median(cost.kept), statistics.median(cost.bare)
+        yield (
+            f"processor time of a {'paid' if paid else 'free'} request, with its {'ledger and ' if paid else ''}record against without",
+            f"**{cost.ratio:.3f}**: {kept:.2f} / {bare:.2f} ms",
+        )
+    rush = money.rush(pairs=pairs)
+    yield (
+        f"{money.RUSH} paid requests at once under caps, until the last has its answer, against as many free ones",
+        f"**{rush.ratio:.2f}**: {statistics.median(rush.kept):.2f} / {statistics.median(rush.bare):.2f} s",
+    )
+    reading = money.reading()
+    yield (
+        f"a year of {money.YEAR} requests and paid calls: processor time of a page of requests, and of the costs",
+        f"{reading.page:.0f} and {reading.costs:.0f} ms",
+    )
+
+
+PARTS: dict[str, Callable[[int], Lines]] = {"single": single_lines, "vote": vote_lines, "money": money_lines, "rest": rest_lines}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from fusiond.errors import BadRequest, Busy, TooLarge
+from fusiond.errors import Busy, TooLarge, TooSlow
 
 BODY_LIMIT = 64 * 1024 * 1024
 """Bytes of one body."""
@@ -25,13 +25,6 @@ SLOWEST = 1000
 """Bytes a second: what a body must come with, once it has had the time of one pause."""
 
 RETRY_AFTER = 2.0
-
-
-class TooSlow(BadRequest):
-    """The body did not come in time."""
-
-    status = 408
-    code = "request_timeout"
 
 
 class Admission:

@@ -14,7 +14,8 @@ class Call:
     """One question to one member. `voice` names it in events: the member's name, with `#2`, `#3` for further samples (`sample` counts from 1).
 
     `deadline` is absolute (the loop's clock, seconds): the request's own, never later. `request` is what this member is asked: the client's
-    own request with this call's sampling, or a judge's prompt. `patient`: a passing error is waited out, for nobody takes over.
+    own request with this call's sampling, or a judge's prompt. `patient`: a passing error is waited out, for nobody takes over; `relayed`: what the
+    member says goes to the client as it is, its calls of tools too, whether any were offered or not.
     """
 
     voice: str
@@ -24,3 +25,4 @@ class Call:
     sample: int = 1
     role: Role = "panel"
     patient: bool = True
+    relayed: bool = False

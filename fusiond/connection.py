@@ -9,11 +9,10 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
-from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from aiohttp import web
-from aiohttp.http_exceptions import LineTooLong
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
 from fusiond.errors import BadRequest, FusiondError
 from fusiond.outlet import ClientGone
@@ -29,13 +28,12 @@ More than the usual clients keep a connection for, so that they do not meet its 
 
 INTERNAL = FusiondError("internal error, see the daemon's log")
 
+BROKEN = (web.RequestPayloadError, HttpProcessingError)
+"""What reading a body raises where it is not what its headers announce."""
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class Rules(Protocol):
-    """What stands around the answer to every request."""
-
-    def __call__(self, request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]: ...
+Rules = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
+"""What stands around the answer to every request."""
 
 
 class Runner(web.AppRunner):
@@ -49,8 +47,8 @@ class Runner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
-        handler = partial(self._rules, handler=cast("Handler", server.request_handler))
-        return _Connections(cast("Any", handler), request_factory=server.request_factory, **self._kwargs)
+        routed = cast("Handler", server.request_handler)  # it is the application that makes the requests, and handles them
+        return _Connections(lambda request: self._rules(cast("web.Request", request), routed), request_factory=server.request_factory, **self._kwargs)
 
 
 class _Connections(web.Server):
@@ -63,8 +61,19 @@ class _Connection(web.RequestHandler):
 
     __slots__ = ()
 
+    def data_received(self, data: bytes) -> None:
+        """Hand on what came. Where it is no more of a body that has not ended, whoever reads that body is told: it would be waited for."""
+        super().data_received(data)
+        reading = self._current_request
+        if reading is not None and self._messages and not reading.content.is_eof():
+            reading.content.set_exception(web.RequestPayloadError("what follows is no body"))
+
     def handle_error(
-        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002  # it repeats what came
     ) -> web.StreamResponse:
         """The answer to what cannot be handled; after it the connection is closed. Raises ConnectionError where nobody can be told."""
         number = secrets.token_hex(12)
@@ -86,7 +95,7 @@ class _Connection(web.RequestHandler):
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """What is left of a body that broke off is no news."""
-        if isinstance(kw.get("exc_info"), web.RequestPayloadError):
+        if isinstance(kw.get("exc_info"), BROKEN):
             log.debug("the rest of a body cannot be read")
         else:
             super().log_exception(*args, **kw)

@@ -81,9 +81,7 @@ class Daemon:
         self._revisions = Revisions(self._built(1, first))
         self._server = Server(self._revisions, self._keep)
         self._admin = Admin(self._server, self.reload)
-        app = self._server.app()
-        self._admin.add_to(app.router)
-        self._runner = web.AppRunner(app, handler_cancellation=True, auto_decompress=False, access_log=None, shutdown_timeout=LAST_SECONDS)
+        self._runner = self._server.runner(self._admin.add_to, shutdown_timeout=LAST_SECONDS)
 
     async def serve(self) -> None:
         """Serve until SIGTERM or SIGINT; a second one does not wait for the answers in flight. Raises CannotListen where an address cannot be had."""
@@ -159,7 +157,8 @@ class Daemon:
         """Ask the providers what they have, at once and for ever; whoever only wants to know that the daemon is there goes first."""
         await asyncio.sleep(LOOK_AFTER_SECONDS)
         while True:
-            await self._look(self._revisions.current)
+            async with self._revisions.lease() as revision:
+                await self._look(revision)
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 
     async def _look(self, revision: Revision) -> None:
@@ -201,7 +200,8 @@ class Daemon:
         while True:
             await asyncio.sleep(PAUSE_SECONDS)
             if self._may_leave():
-                await bills.ask(self._revisions.current, self._keep.reach.lost, asyncio.get_running_loop().time())
+                async with self._revisions.lease() as revision:
+                    await bills.ask(revision, self._keep.reach.lost, asyncio.get_running_loop().time())
 
     async def _prunes(self) -> None:
         """Let go of old records."""
@@ -220,7 +220,7 @@ class Daemon:
         wanted = [parse_address(text) for text in self._listen or config.server.listen]
         bound: list[Listener] = []
         try:
-            bound += (bind(address) for address in wanted if address not in self._listeners)
+            bound += (bind(address, self._listeners) for address in wanted if address not in self._listeners)
         except CannotListen:
             for listener in bound:
                 listener.close()

@@ -3,7 +3,8 @@
     FusiondError                     status  code
     |- BadRequest                    400     invalid_request         the client's: names the field
     |  |- NotSupported               400     not_supported
-    |  '- ContextExceeded            400     context_length_exceeded
+    |  |- ContextExceeded            400     context_length_exceeded
+    |  '- TooSlow                    408     request_timeout
     |- Unauthorized                  401     invalid_api_key
     |- OverBudget                    402     budget_exceeded
     |- Forbidden                     403     forbidden
@@ -59,6 +60,13 @@ class ContextExceeded(BadRequest):
     """No member's context can hold the request."""
 
     code = "context_length_exceeded"
+
+
+class TooSlow(BadRequest):
+    """The body did not come in time."""
+
+    status = 408
+    code = "request_timeout"
 
 
 class Unauthorized(FusiondError):

@@ -73,7 +73,7 @@ _MARKS: Mapping[bytes, str] = {  # in this order: the first two begin with the l
 }
 _JSON = JSONDecoder(strict=False)
 _JSON_OPENS = re.compile(r'[\s\ufeff]*["\[{]')
-_JSON_PLAIN = re.compile(r'"([^"\\]+)"')
+_JSON_PLAIN = re.compile(r'"([^"\\]*)"')
 _ESCAPE = re.compile(r"\\")
 _ESCAPE_OR_DATA = re.compile(r"\\|data:", re.IGNORECASE)
 _EDGE = re.compile(r"[\^$]|\\[Az]")

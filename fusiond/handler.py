@@ -6,25 +6,26 @@ import asyncio
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from aiohttp import web
 
-from fusiond.admission import Body
 from fusiond.chat import Limit, Request
 from fusiond.config.tree import Config
+from fusiond.connection import INTERNAL
 from fusiond.errors import BadRequest, FusiondError
 from fusiond.events import Failed, Finished, Progress, Text, Thinking, ToolCall, Transcript
+from fusiond.keep import Keep
 from fusiond.merge import beside
 from fusiond.outlet import ClientGone, Outlet
 from fusiond.plan import Plan, plan
 from fusiond.report import Report
 from fusiond.revision import Revision
 from fusiond.run import Answer, answering
-from fusiond.server import INTERNAL, REQUEST_ID, REVISION, Server, common_headers
-from fusiond.telemetry import Given, log_request, recorded
+from fusiond.server import REQUEST_ID, REVISION, Server, common_headers
+from fusiond.telemetry import Given, log_refusal, log_request, recorded, refused
 from fusiond.wire.openai_answer import KEEP_ALIVE, Encoder, whole
 from fusiond.wire.openai_chat import decode
 from fusiond.wire.openai_overrides import privacy
@@ -48,20 +49,38 @@ _IGNORED_LIMIT = 32
 
 async def answer(server: Server, http: web.Request) -> web.StreamResponse:
     """The response to one question. Raises FusiondError as long as nothing of it has gone out."""
-    clock = asyncio.get_running_loop().time
-    began = clock()
+    began = asyncio.get_running_loop().time()
     with server.bodies.body(http.content_length) as held:
-        body = await _read(http, held)
+        body = await held.read(http.content.iter_any())
         request = await _decoded(body, http)
-        async with server.admission.admitted(), server.revisions.lease() as revision:
-            http[REVISION] = revision.number
-            await revision.looked(request.model)
-            request = await _guarded(request, revision, len(body))
-            if revision.config.budget is not None:
-                await server.keep.opened.wait()
-            planned = plan(request, revision.catalog, server.keep.situation(revision))
-            async with answering(planned, revision, server.keep) as heard:
-                return await Reply(server=server, http=http, planned=planned, answer=heard, began=began, config=revision.config).given()
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(server.admission.admitted())
+                revision = await stack.enter_async_context(server.revisions.lease())
+                http[REVISION] = revision.number
+                planned = await _planned(request, len(body), revision, server.keep)
+            except FusiondError as error:
+                _refused(server, request, error, began)
+                raise
+            heard = await stack.enter_async_context(answering(planned, revision, server.keep))
+            return await Reply(server=server, http=http, planned=planned, answer=heard, began=began, config=revision.config).given()
+
+
+async def _planned(request: Request, size: int, revision: Revision, keep: Keep) -> Plan:
+    """The plan for a request of a body of so many bytes, once what it hangs on is known."""
+    await revision.looked(request.model)
+    request = await _guarded(request, revision, size)
+    if revision.config.budget is not None:
+        await keep.opened.wait()
+    return plan(request, revision.catalog, keep.situation(revision))
+
+
+def _refused(server: Server, request: Request, error: FusiondError, began: float) -> None:
+    """A request that nobody was asked for, for the log and the records."""
+    server.served += 1
+    took = (asyncio.get_running_loop().time() - began) * 1000
+    log_refusal(request, error, took)
+    server.keep.records.add(refused(request, error, took))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -175,14 +194,6 @@ def _list_of(names: Sequence[str]) -> str:
     """The client's own words, fit for a header: printable, and not without end."""
     told = [_UNPRINTABLE.sub("?", name)[:64] for name in names[:_IGNORED_LIMIT]]
     return ", ".join([*told, "..."] if len(names) > _IGNORED_LIMIT else told)
-
-
-async def _read(http: web.Request, held: Body) -> bytes:
-    content = bytearray()
-    async for piece in http.content.iter_any():
-        content += piece
-        held.grow(len(content))
-    return bytes(content)
 
 
 async def _decoded(body: bytes, http: web.Request) -> Request:

@@ -61,8 +61,15 @@ class Gathering:
                     if part.first is None and isinstance(event, Text | Thinking | ToolCall):
                         part.first = self._loop.time()
                     part.transcript.hear(event)
+                    if part.transcript.end is not None:
+                        self._over(part)
                     yield event
         finally:
+            self._over(part)
+
+    def _over(self, part: Part) -> None:
+        """The call has ended, which is known before its end is heard."""
+        if part.ended is None:
             part.ended = self._loop.time()
             self._left(part)
 

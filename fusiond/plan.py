@@ -29,6 +29,9 @@ Because = Literal["actor", "no_key"]
 UNKNOWN_WAIT = 10
 """Seconds after which to ask again, where nobody knows when a member is back."""
 
+PANEL_SHARE = 0.7
+"""Of a fusion's time, where somebody is asked after the panel: he needs the rest."""
+
 USUAL_CALL = (1000, 500)
 """Tokens of a prompt and an answer by which paid members are ranked."""
 
@@ -37,10 +40,11 @@ USUAL_CALL = (1000, 500)
 class Plan:
     """What will be done for one request.
 
-    `calls` are the panel's in its order, further samples included; for `single` they are the order of takeover. `escalation`: who may be paid to join
-    a cascade, in this order. `voters` are the voices of both with what the vote needs to know of them. `because`: why a strategy other than the
-    fusion's was chosen. `caps` None: nothing may be paid; `final`: a call that is too dear ends the request. `deadline` is absolute, seconds on the
-    loop's clock, `time` the wall's when it was made; `grace` seconds after the quorum. `ignored`: limits of the client's that are looser than ours.
+    `calls` are the panel's in its order, further samples included; for `single` they are the order of takeover. `escalation`: who may be asked
+    besides in a cascade, in this order. `voters` are the voices of both with what the vote needs to know of them. `because`: why a strategy other
+    than the fusion's was chosen. `caps` None: nothing may be paid; `final`: a call that is too dear ends the request. `deadline` is absolute,
+    seconds on the loop's clock, `time` the wall's when it was made; `grace` seconds after the quorum. `ignored`: limits of the client's that are
+    looser than ours.
     """
 
     request: Request
@@ -167,6 +171,10 @@ def _planned(request: Request, fusion: Fusion, catalog: Catalog, situation: Situ
     if strategy == "single" and named is None:
         *before, last = _in_order([call for call in calls if call.sample == 1], escalation, because, situation)
         calls, escalation = [*(replace(call, patient=False) for call in before), last], []
+    if strategy in ("single", "race"):
+        calls = [replace(call, relayed=True) for call in calls]
+    elif judge or writer or escalation:
+        calls = [replace(call, deadline=situation.now + PANEL_SHARE * config.deadline_seconds) for call in calls]
     return Plan(
         request=request,
         fusion=None if named else fusion.name,

@@ -100,8 +100,12 @@ class Purse:
             async with aclosing(ask(ticket.call)) as events:
                 async for event in events:
                     ticket.hear(event)
-                    if not isinstance(event, Opened):
-                        yield event
+                    if isinstance(event, Opened):
+                        self.ledger.opened(ticket.key, event.generation)
+                        continue
+                    if ticket.end is not None:  # what it cost is known before its end is heard
+                        self._close(ticket)
+                    yield event
         finally:
             self._close(ticket)
 
@@ -152,9 +156,11 @@ class Purse:
             raise
 
     def _close(self, ticket: _Ticket) -> None:
-        """The end of a call: its bill, or the worst."""
+        """The end of a call, once: its bill, or the worst."""
         call, end = ticket.call, ticket.end
-        held = self._held.pop(ticket.key)
+        held = self._held.pop(ticket.key, None)
+        if held is None:
+            return
         bill = self._bill(ticket)
         if bill is not None:
             self.ledger.settle(ticket.key, bill)

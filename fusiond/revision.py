@@ -94,7 +94,7 @@ class Revision:
 
     def _needed(self, model: str | None) -> set[str]:
         """The providers that decide what a name stands for and how its members are."""
-        if model is None:
+        if model is None or (self.config.routes and self.config.aliases.get(model, model) == "auto"):
             return set(self.config.providers)
         try:
             target = look_up(model, self.catalog)

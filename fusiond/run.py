@@ -25,6 +25,7 @@ from fusiond.keep import Keep
 from fusiond.merge import Gathering, Part, gathering
 from fusiond.plan import Plan
 from fusiond.policy.breaker import Refusal
+from fusiond.policy.traffic import Traffic
 from fusiond.purse import Purse
 from fusiond.report import Report
 from fusiond.revision import Revision
@@ -78,9 +79,21 @@ async def answering(plan: Plan, revision: Revision, keep: Keep) -> AsyncIterator
     asking = _Asking(revision, keep, purse)
     async with gathering(asking.listen, asking.left) as members, aclosing(STRATEGIES[plan.strategy](plan, members)) as outcome:
         answer = Answer(plan, members, purse, outcome)
-        yield answer
-        if plan.wanted and answer.decided.traffic:
-            keep.traffic[plan.asked_for, plan.wanted.kind] = answer.decided.traffic
+        try:
+            yield answer
+        finally:
+            if answer.finished:
+                _remember(plan, answer, keep)
+
+
+def _remember(plan: Plan, answer: Answer, keep: Keep) -> None:
+    """What a cascade teaches of its kind of traffic, and what it saved."""
+    decided = answer.decided
+    if plan.wanted and decided.heard:
+        kind = plan.asked_for, plan.wanted.kind
+        keep.traffic[kind] = keep.traffic.get(kind, Traffic()).after(decided.heard)
+    if decided.otherwise is not None and keep.ledger.fault is None:
+        keep.ledger.saved(plan.request.id, plan.asked_for, answer.report().saved_usd)
 
 
 def _purse(plan: Plan, keep: Keep) -> Purse:

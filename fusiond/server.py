@@ -9,23 +9,22 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
 from fusiond.admission import BODY_LIMIT, Admission, Bodies
-from fusiond.errors import BadRequest, FusiondError, MethodNotAllowed, NotFound, Unavailable
+from fusiond.connection import BROKEN, INTERNAL, Handler, Runner
+from fusiond.errors import BadRequest, FusiondError, MethodNotAllowed, NotFound, TooSlow, Unavailable
 from fusiond.gate import Knock
 from fusiond.keep import Keep
+from fusiond.outlet import ClientGone
 from fusiond.revision import Revisions
 from fusiond.wire.openai_errors import envelope
 
 log = logging.getLogger(__name__)
-
-Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 REQUEST_ID = web.RequestKey("request_id", str)
 REVISION = web.RequestKey("revision", int)
@@ -33,8 +32,6 @@ REVISION = web.RequestKey("revision", int)
 
 ORIGIN = web.RequestKey("origin", str)
 """The page's origin, where it is one that may use the daemon; else empty."""
-
-INTERNAL = FusiondError("internal error, see the daemon's log")
 
 
 class Server:
@@ -52,12 +49,13 @@ class Server:
         self._limits: set[asyncio.Timeout] = set()
         self._leaving = self._closing = False
 
-    def app(self) -> web.Application:
-        """The application, with the question endpoints; others are added to its router."""
-        app = web.Application(middlewares=[self._rules], client_max_size=0)
+    def runner(self, others: Callable[[web.UrlDispatcher], None], *, shutdown_timeout: float) -> web.AppRunner:
+        """What serves the question endpoints, and those that `others` adds, behind the gate."""
+        app = web.Application(client_max_size=0)
         app.router.add_post("/v1/chat/completions", self._chat)
+        others(app.router)
         app.on_response_prepare.append(self._parting)
-        return app
+        return Runner(app, self._rules, shutdown_timeout=shutdown_timeout)
 
     async def _chat(self, http: web.Request) -> web.StreamResponse:
         from fusiond.handler import answer  # noqa: PLC0415  # see above
@@ -87,9 +85,8 @@ class Server:
             response.force_close()
             response.headers[hdrs.CONNECTION] = "close"
 
-    @web.middleware
     async def _rules(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """The gate before, and the envelope around everything."""
+        """The gate before, and the envelope around everything. Raises ClientGone, which nobody is left to be told."""
         revision = self.revisions.current
         knock = _knock(request)
         request[REQUEST_ID] = secrets.token_hex(12)
@@ -102,11 +99,17 @@ class Server:
             response = _refusal(request, error)
         except web.HTTPException as error:
             response = _refusal(request, _translated(request, error))
+        except BROKEN:
+            response = _refusal(request, BadRequest("the body is not what its headers announce"))
+            response.force_close()
+        except ClientGone:
+            raise
         except Exception:  # a bug: the client gets its family's envelope, the log all there is to know
             log.exception("request %s failed", request[REQUEST_ID])
             response = _refusal(request, INTERNAL)
         if not response.prepared:
             response.headers.update(common_headers(request))
+            await self._parting(request, response)
         return response
 
     @asynccontextmanager
@@ -173,8 +176,7 @@ def _translated(http: web.Request, error: web.HTTPException) -> FusiondError:
         return NotFound(f"there is nothing at {http.path}")
     if error.status == 405:
         return MethodNotAllowed(f"{http.method} is not possible at {http.path}")
-    log.warning("the server refused a request: %s", error)
-    wrong = BadRequest(error.reason or "bad request")
+    wrong = BadRequest("nothing but 100-continue can be expected" if error.status == 417 else error.reason or "bad request")
     wrong.status = error.status
     return wrong
 
@@ -183,6 +185,6 @@ def _refusal(http: web.Request, error: FusiondError) -> web.Response:
     spent = {"x-should-retry": "false"} if error.spent else {}
     headers = spent if error.retry_after is None else spent | {hdrs.RETRY_AFTER: str(max(1, round(error.retry_after)))}
     response = web.Response(status=error.status, body=envelope(error, http[REQUEST_ID]), content_type="application/json", headers=headers)
-    if http.can_read_body and (http.content_length or BODY_LIMIT + 1) > BODY_LIMIT:
+    if isinstance(error, TooSlow) or (http.can_read_body and (http.content_length or BODY_LIMIT + 1) > BODY_LIMIT):
         response.force_close()
     return response

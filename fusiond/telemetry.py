@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
 
+from fusiond.catalog import shortened
+from fusiond.chat import Request
 from fusiond.eligible import Skipped
 from fusiond.errors import Cooling, FusiondError, TimedOut, TooDear, Unwilling
 from fusiond.events import Failed, Usage
@@ -93,6 +95,37 @@ def log_request(plan: Plan, report: Report, given: Given) -> None:
         report.cost_usd,
         f" degraded={','.join(report.degraded)}" if report.degraded else "",
         f" error={given.error.code}" if given.error else "",
+    )
+
+
+def log_refusal(request: Request, error: FusiondError, milliseconds: float) -> None:
+    """The line of a request that nobody was asked for."""
+    model = shortened(request.model)
+    log.info("request id=%s model=%r refused status=%d ms=%.0f error=%s", request.id, model, error.status, milliseconds, error.code)
+
+
+def refused(request: Request, error: FusiondError, milliseconds: float) -> RequestRow:
+    """What the records keep of a request that nobody was asked for."""
+    return RequestRow(
+        id=request.id,
+        time=time.time(),
+        model=shortened(request.model),
+        fusion=None,
+        strategy="",
+        status=error.status,
+        decision=None,
+        confidence=None,
+        agreement=None,
+        key=None,
+        degraded=(),
+        privacy="",
+        error=error.code,
+        milliseconds=milliseconds,
+        prompt_tokens=0,
+        completion_tokens=0,
+        cost_usd=Decimal(0),
+        saved_usd=Decimal(0),
+        members=(),
     )
 
 

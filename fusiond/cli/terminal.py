@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Sequence
+import termios
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -49,3 +52,19 @@ def say(text: str, style: str = "") -> None:
 def complain(text: str) -> None:
     """A line on standard error."""
     sys.stderr.write(f"fusiond: {plain(text)}\n")
+
+
+@contextmanager
+def unechoed() -> Iterator[None]:
+    """What is typed meanwhile is not shown: the ^C of an interrupt would shift what is then to be wiped off by a line."""
+    if not sys.stdin.isatty() or os.tcgetpgrp(0) != os.getpgrp():  # in the background the terminal is somebody else's
+        yield
+        return
+    before = termios.tcgetattr(0)
+    quiet = termios.tcgetattr(0)
+    quiet[3] &= ~termios.ECHO
+    termios.tcsetattr(0, termios.TCSADRAIN, quiet)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(0, termios.TCSADRAIN, before)

@@ -14,7 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from fusiond.cli.terminal import console, plain, say
+from fusiond.cli.terminal import console, plain, say, unechoed
 
 WIDTH, LINES = 34, 9
 
@@ -70,7 +70,7 @@ def watch(chunks: Iterable[Mapping[str, Any]]) -> Watched:
             for voice in list(watched.ended)[told:]:
                 say(f"  {voice} {_named(_STATUS, watched.ended[voice])} after {time.monotonic() - began:.1f} s: {_line(watched.voices[voice])}")
     else:
-        with Live(console=console, refresh_per_second=12, transient=True) as live:
+        with unechoed(), Live(console=console, refresh_per_second=12, transient=True) as live:
             for chunk in chunks:
                 watched.hear(chunk)
                 live.update(_side_by_side([_growing(watched, voice) for voice in watched.voices]))

@@ -30,7 +30,7 @@ from fusiond.plan import Plan
 from fusiond.policy.belief import Model, Voter, Votes, verdict
 from fusiond.policy.lookahead import Tolls, next_call
 from fusiond.policy.settled import settled
-from fusiond.policy.traffic import Traffic, expected_length, strongest, tolls, usual_prices, would_have_cost
+from fusiond.policy.traffic import Heard, expected_length, strongest, tolls, usual_prices, would_have_cost
 from fusiond.report import Degraded
 
 BYTES_PER_TOKEN = 4
@@ -115,7 +115,7 @@ class _Table:
         decided = count(self._plan, self.answers, self._failures, {voice: self._keys[voice] for voice in self.answers}, degraded=self._degraded)
         if decided.decision != "no_key" and self._payable.keys() & self._answers.keys():
             decided = replace(decided, decision="escalated")
-        return replace(decided, traffic=self._traffic(), otherwise=self._otherwise())
+        return replace(decided, heard=self._heard(), otherwise=self._otherwise())
 
     @property
     def _prompt_tokens(self) -> int:
@@ -174,10 +174,10 @@ class _Table:
         tariff = call.member.tariff
         return tariff.expected(prompt_tokens, round(length), self._plan.time) if tariff else Decimal(0)
 
-    def _traffic(self) -> Traffic:
-        """What is remembered of this kind of traffic after this request."""
+    def _heard(self) -> Heard:
+        """What this request tells of its kind of traffic."""
         lengths = {voice: usage.completion_tokens for voice, usage in self._usages().items()}
-        return self._plan.traffic.heard(lead=self._lead_length, lengths=lengths, prices=self._prices())
+        return Heard(lead=self._lead_length, lengths=lengths, prices=self._prices())
 
     def _otherwise(self) -> Decimal | None:
         """What the strongest of those who may be paid would have cost alone: if it was asked, what it did cost. None: nobody may."""

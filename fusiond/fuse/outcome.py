@@ -24,7 +24,7 @@ from fusiond.errors import (
 from fusiond.events import Event, Finished, Text, Transcript
 from fusiond.merge import Gathering
 from fusiond.plan import Plan
-from fusiond.policy.traffic import Traffic
+from fusiond.policy.traffic import Heard
 from fusiond.report import Decision, Degraded
 
 
@@ -32,7 +32,7 @@ from fusiond.report import Decision, Degraded
 class Decided:
     """What stands: who delivers, how that came about, and how sure it is. `keys`: what each voice says; None: nothing that can be counted.
 
-    Of a cascade: `traffic`, what is remembered of its kind of traffic from now on, and `otherwise`, what the strongest alone would have cost (USD).
+    Of a cascade: `heard`, what it tells of its kind of traffic, and `otherwise`, what the strongest alone would have cost (USD).
     """
 
     voice: str
@@ -42,7 +42,7 @@ class Decided:
     keys: Mapping[str, str | None] = field(default_factory=dict)
     analysis: Mapping[str, Any] | None = None
     degraded: tuple[Degraded, ...] = ()
-    traffic: Traffic | None = None
+    heard: Heard | None = None
     otherwise: Decimal | None = None
 
 

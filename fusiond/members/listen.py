@@ -118,7 +118,7 @@ class _Answer:
         return self._begun(event)
 
     def _tool_call(self, event: ToolCall) -> tuple[Event, ...]:
-        if self._call.request.tools:
+        if self._call.request.tools or self._call.relayed:
             self._fence = None  # it stands in the document's place
         elif not self._spoken:
             self._held.append(event)

@@ -35,6 +35,18 @@ Means = Mapping[str, Mean]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What one request told. `lead`: the leading local's length, None or 0 where it was silent.
+
+    `lengths`: of the paid members that answered; `prices`: expected, of all that might have been asked.
+    """
+
+    lead: int | None
+    lengths: Mapping[str, int]
+    prices: Mapping[str, Decimal]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
     """Running means of one kind of traffic. Lengths in completion tokens, prices in USD.
 
@@ -47,17 +59,15 @@ class Traffic:
     lengths: Means = field(default_factory=dict)
     prices: Means = field(default_factory=dict)
 
-    def heard(self, *, lead: int | None, lengths: Mapping[str, int], prices: Mapping[str, Decimal]) -> Self:
-        """What is remembered after one more request. `lead`: the leading local's length, None or 0 where it was silent.
-
-        `lengths`: of the paid members that answered; `prices`: expected, of all that might have been asked.
-        """
+    def after(self, heard: Heard) -> Self:
+        """What is remembered after one more request."""
+        lead = heard.lead
         return replace(
             self,
             length=self.length.heard(lead) if lead else self.length,
             root=self.root.heard(sqrt(lead)) if lead else self.root,
-            lengths=_heard(self.lengths, lengths),
-            prices=_heard(self.prices, prices),
+            lengths=_heard(self.lengths, heard.lengths),
+            prices=_heard(self.prices, heard.prices),
         )
 
 

@@ -203,6 +203,10 @@ class Ledger:
             raise StoreError(self._closed)
         await self._database.flushed()
 
+    def opened(self, key: int, generation: str) -> None:
+        """What the provider knows the call by: if this daemon is killed, the next one can ask for the bill."""
+        self._put("UPDATE calls SET generation = ? WHERE id = ?", generation, key)
+
     def settle(self, key: int, amount: Decimal) -> None:
         """The bill of a call."""
         del self._open[key]

@@ -6,6 +6,7 @@ wherever a field may be absent.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, LiteralString, TypeVar
 
@@ -84,6 +85,15 @@ def required(path: str, value: T | None) -> T:
     """A field that its neighbours make necessary. Raises BadRequest where it is absent."""
     if value is None:
         raise wrong(path, "is required")
+    return value
+
+
+def finite(path: str, value: T) -> T:
+    """A value that is passed on as it came. Raises BadRequest where it holds a number that cannot be written again: 1e999 was read as infinite."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        raise wrong(path, "holds a number that is too large") from None
     return value
 
 

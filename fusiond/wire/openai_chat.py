@@ -12,9 +12,10 @@ from dataclasses import fields
 
 from pydantic import TypeAdapter
 
-from fusiond.chat import Format, FunctionCall, ImagePart, Message, Part, Request, Role, Sampling, TextPart, Tool, ToolChoice
+from fusiond.chat import Format, FunctionCall, ImagePart, JsonObject, Message, Part, Request, Role, Sampling, TextPart, Tool, ToolChoice
 from fusiond.errors import NotSupported
-from fusiond.wire.body import read_object, required, typed, wrong
+from fusiond.keys.schema import fault
+from fusiond.wire.body import finite, read_object, required, typed, wrong
 from fusiond.wire.openai_body import AssistantCall, ChatBody, ChatMessage, Choice, ContentPart, ImageUrl, OfferedTool, ResponseFormat
 from fusiond.wire.openai_overrides import ignored, limits, overrides
 
@@ -140,7 +141,12 @@ def _tool(path: str, tool: OfferedTool) -> Tool:
     if tool.type not in (None, "function"):
         raise _unsupported(f"{path}.type", "only tools of the type function are supported")
     function = required(f"{path}.function", tool.function)
-    return Tool(name=function.name, description=function.description, parameters=function.parameters, strict=function.strict)
+    return Tool(
+        name=function.name,
+        description=function.description,
+        parameters=finite(f"{path}.function.parameters", function.parameters),
+        strict=function.strict,
+    )
 
 
 def _tool_choice(choice: Choice, tools: tuple[Tool, ...]) -> ToolChoice:
@@ -168,11 +174,21 @@ def _format(wanted: ResponseFormat) -> Format | None:
         case "json_object" if wanted.schema is None:
             return Format(kind="json_object")
         case "json_object":
-            return Format(kind="json_schema", schema=wanted.schema)
+            return Format(kind="json_schema", schema=_schema("response_format.schema", wanted.schema))
         case "json_schema":
             named = required("response_format.json_schema", wanted.json_schema)
-            return Format(kind="json_schema", schema=named.schema, name=named.name or "answer", strict=named.strict)
+            schema = _schema("response_format.json_schema.schema", named.schema)
+            return Format(kind="json_schema", schema=schema, name=named.name or "answer", strict=named.strict)
     raise wrong("response_format.type", "must be one of text, json_object, json_schema")
+
+
+def _schema(path: str, schema: JsonObject | None) -> JsonObject | None:
+    """A schema that answers can be held against."""
+    if schema is None:
+        return None
+    if reason := fault(finite(path, schema)):
+        raise wrong(path, reason)
+    return schema
 
 
 def _unsupported(path: str, why: str) -> NotSupported:

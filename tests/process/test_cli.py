@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from fusiond.config.loading import SYSTEM
 from tests.serving import TOP, Served, configured, lab, serving
 from tests.upstreams.openai import OpenAIUpstream
 from tests.upstreams.script import ErrorChunk, Finish, Hang, Say, Script, Wait
@@ -22,6 +23,8 @@ SCRIPTS = {
     "a": Script(Say("Yes"), Say("."), Finish()),
     "b": Script(Say("No."), Finish()),
     "c": Script(Say("Yes, it is."), Finish()),
+    "free": Script(Say("Who knows?"), Finish()),
+    "loud": Script(Say("\x1b]0;mine\x07Red\x1b[31m\r\n\tand \x9b1mbold\x7f."), Finish()),
     "broken": Script(Say("Well"), Wait(0.1), ErrorChunk("boom")),
     "slow": Script(Say("Well"), Wait(0.1), Hang()),
 }
@@ -31,9 +34,9 @@ ENGINE = all(importlib.util.find_spec(name) for name in ("xllamacpp", "llm_smoll
 
 @pytest.fixture
 async def daemon(tmp_path: Path) -> AsyncIterator[Served]:
-    """A daemon with five scripted members, three of them in its fusion."""
+    """A daemon with scripted members, three of them in its fusion; of another one never votes, and one always fails."""
     async with OpenAIUpstream(SCRIPTS) as upstream:
-        fusion = '[fusions.default]\npanel = ["a", "b", "c"]\n'
+        fusion = '[fusions.default]\npanel = ["a", "b", "c"]\n[fusions.weak]\npanel = ["broken", "a", "free"]\n'
         async with serving(*configured(tmp_path, lab(upstream.url, *SCRIPTS) + fusion)) as daemon:
             yield daemon
 
@@ -55,6 +58,34 @@ async def test_ask(daemon: Served) -> None:
     """The answer, and nothing else where nobody looks; the question may come on standard input."""
     assert await run("ask", QUESTION, url=daemon.url) == (0, "Yes.\n", "")
     assert await run("ask", "-m", "b", "-", url=daemon.url, given=QUESTION) == (0, "No.\n", "")
+
+
+async def test_a_degraded_answer_says_so(daemon: Served) -> None:
+    """In words, on standard error: who is missing and why."""
+    code, out, err = await run("ask", "-m", "fusion/weak", QUESTION, url=daemon.url)
+    assert (code, out) == (0, "Yes.\n")
+    assert err.startswith("fusiond: degraded: not everybody answered (broken: ")
+    assert err.count("\n") == 1
+    code, out, err = await run("ask", "--compare", "-m", "fusion/weak", QUESTION, url=daemon.url)
+    assert "free: no vote, " in out
+    assert "\nno vote: free\n" in out
+    assert err.startswith("fusiond: degraded: not everybody answered (broken: ")
+
+
+async def test_a_question_that_cannot_be_counted(daemon: Served) -> None:
+    """Is told in words."""
+    code, out, _ = await run("ask", "--compare", "Write a poem about the sea.", url=daemon.url)
+    assert code == 0
+    assert "\nnot a question that can be counted, " in out
+    assert "no_key" not in out
+
+
+async def test_what_a_model_says_does_not_reach_the_terminal_as_a_command(daemon: Served) -> None:
+    """Neither its escape sequences nor any other character that is obeyed and not shown; lines and tabs stay."""
+    said = "]0;mineRed[31m\n\tand 1mbold."
+    assert (await run("ask", "-m", "loud", "hi", url=daemon.url))[1] == said + "\n"
+    code, out, _ = await run("ask", "--compare", "-m", "loud", "hi", url=daemon.url)
+    assert (code, out.count("]0;mineRed[31m\n"), [sign for sign in out if not sign.isprintable() and sign != "\n"]) == (0, 2, [])
 
 
 async def test_ask_for_programs(daemon: Served) -> None:
@@ -80,11 +111,13 @@ async def test_compare(daemon: Served) -> None:
         (("ask", "-m", "nobody", "hi"), "no model named 'nobody'"),
         (("ask", "-m", "broken", "hi"), "the answer broke off: "),
         (("ask", "-"), "no question on standard input"),
+        (("ask", ""), "the question is empty"),
+        (("ask", " "), "the question is empty"),
         (("status", "--url", "ftp://x"), "no address of a daemon"),
         (("status", "--url", "http://[::1"), "no address of a daemon"),
         (("status", "--url", "unix:"), "no address of a daemon"),
     ],
-    ids=["an unknown model", "an answer that breaks off", "no question", "a strange address", "a broken address", "no path"],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 async def test_failures_are_a_line(arguments: tuple[str, ...], words: str, daemon: Served) -> None:
     """Exit 1, and one line on standard error."""
@@ -96,11 +129,14 @@ async def test_failures_are_a_line(arguments: tuple[str, ...], words: str, daemo
 async def test_models_and_status(daemon: Served) -> None:
     """What is served, and how everybody is; as documents for programs."""
     code, out, _ = await run("models", url=daemon.url)
-    assert (code, "a\tlocal\tready" in out, "fusion/default" in out) == (0, True, True)
+    assert (code, "\na\tlocal\tready" in out, "fusion/default" in out) == (0, True, True)
+    assert out.startswith("model\tplace\tstate\t")
     code, out, _ = await run("status", url=daemon.url)
     assert (code, "ready" in out, "fusion/default\tvote\ta, b, c" in out) == (0, True, True)
     assert json.loads((await run("status", "--json", url=daemon.url))[1])["ready"] is True
-    assert json.loads((await run("models", "--json", url=daemon.url))[1])["object"] == "list"
+    listed = json.loads((await run("models", "--json", url=daemon.url))[1])
+    told = {entry["id"]: (entry.get("place"), entry.get("state")) for entry in listed["data"]}
+    assert (listed["object"], told["a"], told["fusion/default"]) == ("list", ("local", "ready"), (None, None))
 
 
 async def test_reload(daemon: Served, tmp_path: Path) -> None:
@@ -134,6 +170,23 @@ async def test_nobody_there() -> None:
 async def test_exit_codes(arguments: tuple[str, ...], code: int) -> None:
     """0 done, 2 usage, 78 bad configuration."""
     assert (await run(*arguments))[0] == code
+
+
+@pytest.mark.parametrize("command", ["serve", "check"])
+async def test_where_a_configuration_is_looked_for_is_said(command: str) -> None:
+    """By every command that reads one."""
+    code, out, _ = await run(command, "--help")
+    assert code == 0
+    for place in ("$FUSIOND_CONFIG", "~/.config/fusiond/config.toml", str(SYSTEM)):
+        assert place in out
+
+
+@pytest.mark.parametrize("command", [("ask", "hi"), ("demo",), ("serve",)], ids=" ".join)
+async def test_an_interrupt_while_it_loads(command: tuple[str, ...], tmp_path: Path) -> None:
+    """However early it comes, it is no crash."""
+    (tmp_path / "rich.py").write_text("raise KeyboardInterrupt\n", encoding="utf-8")
+    (tmp_path / "aiohttp.py").write_text("raise KeyboardInterrupt\n", encoding="utf-8")
+    assert await run(*command, environment={"PYTHONPATH": str(tmp_path)}) == (130, "", "")
 
 
 async def test_an_interrupted_question_ends_at_once(daemon: Served) -> None:

@@ -95,7 +95,7 @@ async def test_it_says_why_it_is_not_ready(tmp_path: Path) -> None:
 
 
 async def test_a_key_of_openrouter_waits_for_a_budget(tmp_path: Path) -> None:
-    """A paid member is named with what it waits for; nobody but it is asked, and by its own name it is refused: 402."""
+    """A paid member is named with what it waits for; nothing is sent to it, and whoever asks for it alone is refused: 402."""
     async with OpenRouterUpstream({"lab/dear": Script(Say("B"), Finish())}) as openrouter:
         text = f"""
             [providers.openrouter]

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from fusiond import admission as limits
-from fusiond.admission import BODIES_LIMIT, BODY_LIMIT, RETRY_AFTER, Admission, Bodies, Body, TooSlow
-from fusiond.errors import Busy, TooLarge
+from fusiond.admission import BODIES_LIMIT, BODY_LIMIT, RETRY_AFTER, Admission, Bodies, Body
+from fusiond.errors import Busy, TooLarge, TooSlow
 from tests.asking import soon
 
 

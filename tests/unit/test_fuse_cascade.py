@@ -55,9 +55,11 @@ class Counting(Stage):
         super().__init__(scripts)
         self._tokens = tokens
         self._bills = bills or {}
+        self.over: dict[str, set[str]] = {}
 
     async def listen(self, call: Call) -> AsyncGenerator[Event, None]:
-        """The script, with the usage before its good end."""
+        """The script, with the usage before its good end. `over`: whose calls were over when somebody was asked."""
+        self.over[call.voice] = set(self.closed)
         async for event in super().listen(call):
             if isinstance(event, Finished) and (tokens := self._tokens.get(call.voice)):
                 bill = self._bills.get(call.voice)
@@ -179,6 +181,9 @@ async def test_accept_stops_early() -> None:
     words: dict[str, str | MemberError] = {"big": "42", "small": "42", "tiny": "41", "mini": "41", "strong": "41"}
     assert await paid_for(planned(served(accept=0.5, thrift=0.0)), **words) == []
     assert await paid_for(planned(served(accept=0.99, thrift=0.0)), **words) == ["mini", "strong"]
+    made = planned(served())
+    sure = verdict(Model(), made.voters, {voter: str(words[voter.name]) for voter in made.voters if not voter.paid}).confidence
+    assert await paid_for(planned(served(accept=sure, thrift=0.0)), **words) == []
 
 
 @pytest.mark.parametrize(
@@ -201,6 +206,20 @@ async def test_a_paid_member_that_abstains() -> None:
     stage = Counting(scripts(big="42", small="41", tiny="40", mini="I am not sure.", strong="40"))
     decided, _, _ = await run(planned(served()), stage)
     assert (stage.paid, decided.keys["mini"], decided.decision) == (["mini", "strong"], None, "escalated")
+
+
+async def test_without_any_key_the_most_skilled_is_delivered() -> None:
+    """Paid or not; that it was paid for makes no decision of it."""
+    stage = Counting(scripts(big="Who knows.", small="Hard to say.", tiny=BOOM, mini="Nobody knows.", strong="It depends."))
+    decided, text, _ = await run(planned(served()), stage)
+    assert (stage.paid, decided.decision, decided.confidence, text) == ([*PAID], "no_key", None, "It depends.")
+
+
+async def test_half_of_the_votes_are_no_majority() -> None:
+    """Two that contradict each other, and nobody to ask."""
+    made = planned(served("big", "small", facts={"small": {"size": 32.0}}, escalate=()))
+    decided, text, _ = await run(made, InTurn(scripts(big="42", small="41"), "big", {"small"}))
+    assert (decided.decision, decided.agreement, text) == ("weighted", 0.5, "42")
 
 
 async def test_a_final_refusal_ends_the_request() -> None:
@@ -256,11 +275,12 @@ async def test_once_its_time_is_up_nobody_is_paid() -> None:
 
 
 async def test_the_quorum_and_its_grace() -> None:
-    """Who is late says nothing, is named as left out, and is not waited for; the others may be questioned all the same."""
-    stage = Counting({**scripts(big="42", mini="41", strong="41"), "small": ["41"], "tiny": [asyncio.Event()]})
-    decided, text, _ = await run(planned(served(quorum=2, grace_seconds=0)), stage)
+    """Who is late says nothing, is named as left out, and is dismissed before anybody is paid: though its vote might have changed the outcome."""
+    peers = {name: {"size": 8.0} for name in ("big", "small", "tiny")}
+    stage = Counting({**scripts(big="42", small="41", mini="41", strong="41"), "tiny": [asyncio.Event()]})
+    decided, text, _ = await run(planned(served("big", "small", "tiny", facts=peers, quorum=2, grace_seconds=0)), stage)
     assert (decided.degraded, decided.decision, text) == (("quorum",), "escalated", "41")
-    assert "tiny" in stage.closed
+    assert stage.over["mini"] == {"big", "small", "tiny"}
     assert "tiny" not in decided.keys
 
 
@@ -319,6 +339,9 @@ async def test_who_costs_nothing_is_asked_before_the_paid_ones() -> None:
     stage = Counting(scripts(small="42", tiny="41", free="41", mini="41", strong="41"))
     decided, text, _ = await run(made, stage)
     assert ([call.voice for call in stage.asked], decided.decision, text) == (["small", "tiny", "free"], "majority", "41")
+    failing = Counting(scripts(small=BOOM, tiny=BOOM, free="41", mini="41", strong="41"))
+    await run(made, failing)
+    assert failing.paid == []
     experts = {name: {"skill": 0.95} for name in ("e1", "e2", "e3", "e4")} | {"free": {"skill": 0.3}}
     sure = Counting(scripts(e1="42", e2="42", e3="42", e4="42", free="41"))
     await run(planned(served("e1", "e2", "e3", "e4", escalate=("free",), facts=experts)), sure)
@@ -407,7 +430,12 @@ def reference(made: Plan, letters: Mapping[str, str]) -> tuple[str | None, list[
     return verdict(Model(), made.voters, votes).key, expected_calls(made, letters)
 
 
-EXPERTS = {"big": {"skill": 0.97}, "small": {"skill": 0.9}, "tiny": {"skill": 0.3}}
+SKILLS: dict[str, dict[str, float]] = {
+    "usual": {},
+    "experts": {"big": 0.97, "small": 0.9, "tiny": 0.3},
+    "guessers": {"big": 0.7, "small": 0.5, "tiny": 0.3},
+}
+EXPERTS = {name: {"skill": skill} for name, skill in SKILLS["experts"].items()}
 
 
 def completions(known: str) -> Iterator[str]:
@@ -416,10 +444,22 @@ def completions(known: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("last", ["big", "small", "tiny"])
-@pytest.mark.parametrize(("thrift", "accept", "skilled"), [(0.1, 1.0, False), (1.0, 1.0, False), (0.3, 1.0, True), (0.1, 0.5, True)])
-async def test_the_panel_is_dismissed_just_where_nothing_can_change(last: str, thrift: float, accept: float, skilled: bool) -> None:
+@pytest.mark.parametrize(
+    ("skills", "escalate", "thrift", "accept"),
+    [
+        ("usual", PAID, 0.1, 1.0),
+        ("usual", PAID, 1.0, 1.0),
+        ("experts", PAID, 0.3, 1.0),
+        ("experts", PAID, 0.1, 0.5),
+        ("guessers", ("strong",), 0.3, 1.0),  # who are two against each other, and a silent third makes a call worth while that no vote of it does
+    ],
+)
+async def test_the_panel_is_dismissed_just_where_nothing_can_change(
+    last: str, skills: str, escalate: tuple[str, ...], thrift: float, accept: float
+) -> None:
     """Neither what stands nor that nobody is paid, whatever the last one says; and never before the leading one's length is known."""
-    made = planned(served("big", "small", "tiny", facts=EXPERTS if skilled else {}, thrift=thrift, accept=accept))
+    facts = {name: {"skill": skill, "size": 8.0} for name, skill in SKILLS[skills].items()}
+    made = planned(served("big", "small", "tiny", facts=facts, escalate=escalate, thrift=thrift, accept=accept))
     others = [name for name in ("big", "small", "tiny") if name != last]
     for known in ("11", "12", "1-", "-1", "1!", "!1"):
         said = dict(zip(others, known, strict=True)) | {"mini": "1", "strong": "2"}
@@ -434,9 +474,9 @@ async def test_the_panel_is_dismissed_just_where_nothing_can_change(last: str, t
 
 async def test_with_nobody_to_pay_it_is_a_vote() -> None:
     """Which ends as soon as nobody missing can change it: without a budget nobody is waited for who would only be worth a paid call."""
-    stage = Counting({"big": ["42"], "small": ["42"], "tiny": [asyncio.Event()]})
+    stage = Counting({"big": ["42"], "small": ["42"], "tiny": [asyncio.Event()]}, tokens={})
     decided, text, _ = await run(planned(served("big", "small", "tiny", facts=EXPERTS), budget=None), stage)
-    assert (set(decided.keys), text, decided.otherwise) == ({"big"}, "42", None)
+    assert (set(decided.keys), decided.decision, text, decided.otherwise) == ({"big"}, "majority", "42", None)
     assert "tiny" in stage.closed
 
 
@@ -473,6 +513,8 @@ async def test_what_is_saved_where_nobody_was_paid() -> None:
     decided, _, _ = await run(made, stage)
     assert decided.otherwise == price("strong", 20, 100)
     assert saved(made, decided, stage, {}) == price("strong", 20, 100)
+    decided, _, _ = await run(planned(served("tiny", "small", "big")), stage)
+    assert decided.otherwise == price("strong", 20, 100)
     known = planned(served(), traffic={KIND: Traffic(lengths={"strong": Mean(count=3, value=300.0)})})
     decided, _, _ = await run(known, Counting(scripts(big="42", small="42", tiny="42")))
     assert decided.otherwise == price("strong", 20, 300)
@@ -516,17 +558,19 @@ async def test_the_traffic_is_remembered() -> None:
     """The lengths of the leading local and of the paid members that answered, and what each might have cost; the next request goes by it."""
     words = scripts(big="42", small="41", tiny="40", mini="39", strong="42")
     decided, _, _ = await run(planned(served()), Counting(words))
-    assert decided.traffic is not None
-    assert (decided.traffic.length, decided.traffic.root) == (Mean(count=1, value=100.0), Mean(count=1, value=10.0))
-    assert decided.traffic.lengths == {"mini": Mean(count=1, value=80.0), "strong": Mean(count=1, value=200.0)}
-    assert decided.traffic.prices == {name: Mean(count=1, value=float(price(name, 20, 100))) for name in PAID}
-    following = planned(served(), traffic={KIND: decided.traffic})
+    assert decided.heard is not None
+    traffic = Traffic().after(decided.heard)
+    assert (traffic.length, traffic.root) == (Mean(count=1, value=100.0), Mean(count=1, value=10.0))
+    assert traffic.lengths == {"mini": Mean(count=1, value=80.0), "strong": Mean(count=1, value=200.0)}
+    assert traffic.prices == {name: Mean(count=1, value=float(price(name, 20, 100))) for name in PAID}
+    following = planned(served(), traffic={KIND: traffic})
     decided, _, _ = await run(following, Counting(scripts(big="42", small="42", tiny="42"), {**TOKENS, "big": (20, 400)}))
-    assert decided.traffic is not None
+    assert decided.heard is not None
+    traffic = traffic.after(decided.heard)
     assert decided.otherwise == price("strong", 20, 200)
-    assert decided.traffic.length == Mean(count=2, value=250.0)
-    assert decided.traffic.prices["strong"].value == pytest.approx(float(price("strong", 20, 100) + price("strong", 20, 200)) / 2)
-    assert set(decided.traffic.lengths) == set(PAID)
+    assert traffic.length == Mean(count=2, value=250.0)
+    assert traffic.prices["strong"].value == pytest.approx(float(price("strong", 20, 100) + price("strong", 20, 200)) / 2)
+    assert set(traffic.lengths) == set(PAID)
 
 
 async def test_a_long_answer_makes_a_call_dearer_than_usual() -> None:
@@ -547,13 +591,15 @@ async def test_without_counts_there_are_estimates() -> None:
     stage = Counting(scripts(big="42", small="42", tiny="42"), {})
     decided, _, _ = await run(planned(served()), stage)
     assert decided.otherwise == price("strong", len(SUM) // 4, 256)
-    assert decided.traffic is not None
-    assert (decided.traffic.length, decided.traffic.lengths) == (Mean(), {})
+    assert decided.heard is not None
+    traffic = Traffic().after(decided.heard)
+    assert (traffic.length, traffic.lengths) == (Mean(), {})
     silent = Counting(scripts(big=BOOM, small="42", tiny="42"))
     decided, _, _ = await run(planned(served(thrift=1.0)), silent)
     assert decided.otherwise == price("strong", 21, 256)
-    assert decided.traffic is not None
-    assert decided.traffic.length == Mean()
+    assert decided.heard is not None
+    traffic = Traffic().after(decided.heard)
+    assert traffic.length == Mean()
 
 
 @pytest.mark.parametrize("last", ["big", "small", "tiny"])

@@ -421,15 +421,16 @@ def test_what_holds_too_many_texts_must_not_leave(text: str) -> None:
 
 
 def test_what_holds_too_much_text_must_not_leave() -> None:
-    """Each part of it is opened twice, and again inside."""
-    text = "x" * OPENED_BYTES
-    for _ in range(3):
-        text = url(f"{url(text.encode())} x".encode())
-    assert FINDER.match(asking(text)) is None
-    whole = "data:;base64,QUJD"
-    for _ in range(4):
-        whole = "data:;base64," + base64.b64encode((whole * 40 + " ").encode()).decode() + " "
-    assert FINDER.match(asking(SECRET, whole)) is not None
+    """Base64 with a word after it is read with and without that word: twice as much to open, and twice that inside."""
+
+    def wrapped(times: int) -> str:
+        text = "x" * (OPENED_BYTES // 4)
+        for _ in range(times):
+            text = url(text.ljust(-(-len(text) // 3) * 3).encode()) + " x"
+        return text
+
+    assert FINDER.match(asking(wrapped(2))) is None
+    assert FINDER.match(asking(wrapped(DEEPEST))) == TOO_MUCH
 
 
 def test_what_ordinary_texts_hold_is_opened() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,6 +70,13 @@ def test_what_is_no_schema(schema: dict[str, Any], words: str) -> None:
     assert told is not None
     assert words in told
     assert len(told) < 400
+
+
+def test_a_schema_that_is_there_is_not_read_either(tmp_path: Path) -> None:
+    """Whoever may ask questions may not read files with them."""
+    there = tmp_path / "there.json"
+    there.write_text("{}", encoding="utf-8")
+    assert "which is not read" in (fault({"$ref": there.as_uri()}) or "")
 
 
 @pytest.mark.parametrize("text", ["{}", ' {"a": [1, 2.5, null]} \n', '{"a": "</s>"}'])

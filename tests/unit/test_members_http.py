@@ -81,6 +81,11 @@ def test_an_error_in_an_answer(error: object, kind: type[MemberError], status: i
     assert (type(made), getattr(made, "upstream_status", None), made.retryable) == (kind, status, retryable)
 
 
+def test_half_a_character_in_an_error() -> None:
+    """It can be written out all the same."""
+    assert rejected("bad \ud800").message.encode() == b"bad ?"
+
+
 @asynccontextmanager
 async def link(url: str, **arguments: Any) -> AsyncIterator[Link]:
     """A link that is closed with the block, its pool empty before."""
@@ -268,13 +273,15 @@ async def asked_of(link: Link, **facts: Any) -> bytes:
 @pytest.mark.parametrize("end", STALE)
 async def test_a_connection_that_was_closed_meanwhile(end: Step) -> None:
     """Whoever costs nothing is asked once more, over a new connection that serves nobody else; never twice."""
-    scripts = [SERVED, Script(end), Script(Say("5"), Finish()), Script(end), Script(end), SERVED]
+    scripts = [SERVED, Script(end), Script(Say("5"), Finish()), SERVED, Script(end), Script(end), SERVED]
     async with OpenAIUpstream({"a": scripts}) as upstream, link(upstream.url) as way:
         assert b'"4"' in await asked_of(way)
         assert b'"5"' in await asked_of(way)
+        await upstream.gone()
+        assert b'"4"' in await asked_of(way)
         with pytest.raises(Unreachable):
             await asked_of(way)
-        assert len(upstream.chats) == 5
+        assert len(upstream.chats) == 6
         await upstream.gone()
 
 

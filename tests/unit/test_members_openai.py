@@ -267,6 +267,12 @@ async def test_what_is_no_answer(provider: Ask, steps: list[Step], kind: type[Me
     assert words in error.message
 
 
+async def test_what_came_with_an_error_came_before_it() -> None:
+    """It is told, and joined: whoever keeps the record sees how far the answer came."""
+    transcript = await answered(Raw(chunk({"content": "4"}) + chunk({"content": "2"}) + b'data: {"error": "gone"}\n\n' + chunk({"content": "5"})))
+    assert (transcript.texts, failure(transcript).message) == (["42"], "gone")
+
+
 GARBAGE = [
     b"4",
     b"[1]",

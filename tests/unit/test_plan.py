@@ -412,6 +412,7 @@ def test_a_fusions_own_privacy_is_no_members() -> None:
         (({"context": 1}, {"place": "lan"}), ContextExceeded),
         (({"vision": False}, DEAR), BadRequest),
         (({"place": "lan"}, DEAR), Forbidden),
+        (({"tariff": DEAR["tariff"]}, {"place": "lan"}), Forbidden),
         (({"unavailable": "gone"}, {"context": 1}), Unavailable),
         (({"unavailable": "gone"}, {"place": "lan"}), Unavailable),
     ],

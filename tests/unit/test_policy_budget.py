@@ -177,6 +177,13 @@ wishes = st.builds(
     spent=Spent(),
     shares=3,
 )
+@example(
+    tariff=Tariff(base=Rates(prompt=USD(0), completion=USD(f"0.{'3' * 99}4"))),  # a third, rounded up
+    wished=Wish(bound=Bound(tokens=1, images=0), limit=1),
+    caps=Caps(request=USD(1)),
+    spent=Spent(),
+    shares=3,
+)
 def test_no_offer_is_above_a_cap(tariff: Tariff, wished: Wish, caps: Caps, spent: Spent, shares: int) -> None:
     """Compared as fractions: the amount covers the call at its worst, no cap and no share is passed, and nothing affordable is refused or cut."""
     pots = [(caps.request, spent.request, shares), (caps.day, spent.day, SHARE_OF_DAY), (caps.month, spent.month, 1)]

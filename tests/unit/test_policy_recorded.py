@@ -20,7 +20,7 @@ import pytest
 from fusiond import guess
 from fusiond.policy.belief import Model, Voter, verdict
 from fusiond.policy.lookahead import next_call
-from fusiond.policy.traffic import Traffic, expected_length, rank, strongest, tolls, usual_prices
+from fusiond.policy.traffic import Heard, Traffic, expected_length, rank, strongest, tolls, usual_prices
 
 FOLDER = os.environ.get("FUSIOND_EVAL_DATA")
 pytestmark = [pytest.mark.skipif(not FOLDER, reason="FUSIOND_EVAL_DATA names no folder of recorded answers"), pytest.mark.timeout(120)]
@@ -122,7 +122,7 @@ def cascaded(recordings: Recordings, record: Mapping[str, Any], traffic: Traffic
         lengths[voter.name] = answers[voter.name]["completion_tokens"]
     paid = sum((price(member, answers[member], tokens) for member, tokens in lengths.items()), Decimal(0))
     key = verdict(Model(), panel, votes, options(record)).key
-    return traffic.heard(lead=lead, lengths=lengths, prices=prices), key, paid
+    return traffic.after(Heard(lead=lead, lengths=lengths, prices=prices)), key, paid
 
 
 def records_of(recordings: Recordings) -> Iterator[dict[str, Any]]:

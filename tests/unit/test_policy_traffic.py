@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from fusiond.policy.traffic import (
     MEMORY,
     UNKNOWN_LENGTH,
+    Heard,
     Mean,
     Traffic,
     expected_length,
@@ -28,7 +29,7 @@ def traffic(*leads: int | None) -> Traffic:
     """What is remembered after requests whose leading local took so many tokens."""
     seen = Traffic()
     for lead in leads:
-        seen = seen.heard(lead=lead, lengths={}, prices=PRICES)
+        seen = seen.after(Heard(lead=lead, lengths={}, prices=PRICES))
     return seen
 
 
@@ -115,7 +116,7 @@ def test_ranks(price: float, expected: float) -> None:
 
 def test_what_the_strongest_would_have_cost() -> None:
     """At its own length, else at its mean in this traffic, else at the leading local's, else at what is usual for that."""
-    seen = traffic(100, 300).heard(lead=None, lengths={"sonnet": 500}, prices={})
+    seen = traffic(100, 300).after(Heard(lead=None, lengths={"sonnet": 500}, prices={}))
     assert would_have_cost("sonnet", priced, seen, own_length=50, lead_length=70) == Decimal("0.06")
     assert would_have_cost("sonnet", priced, seen, own_length=0, lead_length=70) == Decimal("0.01")
     assert would_have_cost("sonnet", priced, seen, own_length=None, lead_length=70) == Decimal("0.51")
@@ -125,8 +126,8 @@ def test_what_the_strongest_would_have_cost() -> None:
 
 def test_hearing_leaves_what_was_remembered_before() -> None:
     """A transition makes a new value; the old one is as it was, and members that were not asked keep their means."""
-    before = traffic(100).heard(lead=100, lengths={"mini": 80}, prices={})
-    after = before.heard(lead=200, lengths={"mini": 120, "sonnet": 300}, prices={"sonnet": Decimal("0.008")})
+    before = traffic(100).after(Heard(lead=100, lengths={"mini": 80}, prices={}))
+    after = before.after(Heard(lead=200, lengths={"mini": 120, "sonnet": 300}, prices={"sonnet": Decimal("0.008")}))
     assert before.lengths == {"mini": Mean(count=1, value=80.0)}
     assert after.lengths == {"mini": Mean(count=2, value=100.0), "sonnet": Mean(count=1, value=300.0)}
     assert after.prices["mini"] == before.prices["mini"]

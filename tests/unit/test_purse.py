@@ -151,7 +151,7 @@ async def test_a_bill(ledger: Ledger, tmp_path: Path, events: tuple[Event, ...],
     assert heard == [event for event in events if event != OPENED]
     assert spending.costs == {"sonnet": cost}
     assert (spending.spent(), ledger.today(), ledger.reserved()) == (cost, cost, USD(0))
-    assert await written(ledger, tmp_path) == [("settled", units(cost), None)]
+    assert await written(ledger, tmp_path) == [("settled", units(cost), OPENED.generation if OPENED in events else None)]
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ async def test_a_bill(ledger: Ledger, tmp_path: Path, events: tuple[Event, ...],
         (OPENED, failed(ContextTooSmall("the answer grew too long"))),
         (TEXT, failed(ContextTooSmall("the answer grew too long"))),
         (usage(), failed(Rejected("no", unbilled=True))),
-        (TEXT, usage(0, 0), finished()),  # a usage that counts nothing
+        (TEXT, usage(0, 10), finished()),  # a usage that counts no prompt, or no answer
         (TEXT, usage(100, 0), finished()),
         (THOUGHT, usage(100, 0), failed(Empty("said nothing"))),
     ],
@@ -228,6 +228,17 @@ async def test_left_in_the_middle(ledger: Ledger) -> None:
     assert (ledger.today(), ledger.reserved(), spending.spent()) == (2 * WORST, NONE, 2 * WORST)
     assert member.closed == 2
     assert len(ledger.unknown) == 2
+
+
+@pytest.mark.parametrize("end", [finished(), failed(Truncated("cut")), failed(Unreachable("no connection", lost=True))])
+async def test_what_it_cost_is_known_when_its_end_is_heard(ledger: Ledger, end: Event) -> None:
+    """Whoever hears the end can tell the client; closing it afterwards counts nothing twice."""
+    spending = purse(ledger)
+    async with aclosing(spending.listen(paid(), script(end))) as events:
+        assert await anext(events) == end
+        cost = spending.spent()
+        assert (ledger.today(), ledger.reserved()) == (cost, NONE)
+    assert spending.spent() == ledger.today() == sum(spending.costs.values()) == cost
 
 
 async def test_several_calls_with_one_voice_add_up(ledger: Ledger) -> None:
@@ -315,9 +326,9 @@ async def test_too_dear(ledger: Ledger, asked: Call, caps: Caps | None, why: str
     assert (spending.spent(), ledger.reserved()) == (NONE, NONE)
 
 
-async def test_other_requests_count_in_the_day_and_not_in_the_request(ledger: Ledger) -> None:
+@pytest.mark.parametrize("caps", [Caps(request=WORST, day=3 * WORST), Caps(request=WORST, month=3 * WORST)])
+async def test_other_requests_count_in_the_day_and_not_in_the_request(ledger: Ledger, caps: Caps) -> None:
     """What they have set aside and what they have spent."""
-    caps = Caps(request=WORST, day=3 * WORST, month=3 * WORST)
     other = PaidCall(request="r0", fusion="fusion/default", member="opus", provider="openrouter")
     ledger.reserve(other, WORST)
     ledger.settle(ledger.reserve(other, WORST), WORST)

@@ -70,7 +70,8 @@ def test_the_first_that_matches_wins() -> None:
 @pytest.mark.parametrize(("offered", "use"), [((), "without"), (TOOLS, "with")])
 def test_tools(offered: tuple[Tool, ...], use: str) -> None:
     """Whether the request offers any; a condition of false is one."""
-    assert way(question(tools=offered), route("with", tools=True), route("without", tools=False)) == use
+    routes = [route("with", tools=True), route("without", tools=False)]
+    assert way(question(tools=offered), *routes) == way(question(tools=offered), *reversed(routes)) == use
 
 
 @pytest.mark.parametrize(("text", "use"), [("x" * 40, "short"), ("x" * 41, "elsewhere"), ("é" * 20, "short"), ("é" * 21, "elsewhere"), ("", "short")])

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -303,6 +304,41 @@ async def test_openrouters_list(client: aiohttp.ClientSession) -> None:
         (entry,) = (await response.json())["data"]
     assert (entry["id"], entry["context_length"], entry["supported_parameters"]) == ("x/a", 4096, ["tools", "reasoning"])
     assert (entry["pricing"]["prompt"], entry["architecture"]["input_modalities"]) == ("0.00000015", ["text", "image"])
+
+
+async def test_openrouters_books(client: aiohttp.ClientSession) -> None:
+    """A byte is a token, every digit is told, and what was left or cut off is billed in full; a bill is told when it was asked for often enough."""
+    prices = Listing(prompt="0.000000123456789", completion="0.000002000000007")
+    models = {"a": ANSWER, "b": Script(Say("4"), Close()), "c": Script(Status(429)), "d": Script(Hang())}
+    async with OpenRouterUpstream(models, listings=dict.fromkeys(models, prices), untold=1) as upstream:
+        async with ask(client, upstream, "a") as response:
+            assert b'"cost":0.000003111111108,' in await response.read()
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await said(client, upstream, "b", max_tokens=100)
+        async with ask(client, upstream, "c", max_tokens=100):
+            pass
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05), ask(client, upstream, "d", max_tokens=100):
+                pass
+        await upstream.left()
+        assert [entry.usd for entry in upstream.books.values()] == [prices.cost(9, 1), prices.cost(9, 100), 0, prices.cost(9, 100)]
+        assert upstream.spent == prices.cost(27, 201)
+        for status in (404, 200):
+            async with client.get(f"{upstream.url}/generation?id=gen-4") as response:
+                assert response.status == status
+                told = json.loads(await response.read(), parse_float=Decimal)
+        assert told["data"]["total_cost"] == prices.cost(9, 100)
+
+
+async def test_openrouters_ceiling(client: aiohttp.ClientSession) -> None:
+    """Nobody answers for more than `max_price`, whatever the list says."""
+    async with OpenRouterUpstream({"a": ANSWER}) as upstream:
+        for most, status in ((1, 200), (0.999999, 404)):
+            async with ask(client, upstream, provider={"max_price": {"prompt": most, "completion": 2}}) as response:
+                assert response.status == status
+        upstream.charged["a"] = Listing(completion="0.000002000001")
+        async with ask(client, upstream, provider={"max_price": {"prompt": 1, "completion": 2}}) as response:
+            assert (response.status, (await response.json())["error"]["message"]) == (404, "No endpoints found")
 
 
 async def test_ollamas_stream(client: aiohttp.ClientSession) -> None:

@@ -100,17 +100,19 @@ class OpenRouterUpstream(OpenAIUpstream):
     async def chat(self, asked: Asked, reply: Reply) -> None:
         """Answer a question by its script, unless nobody does so for the price that it allows."""
         self.is_chat(asked)
-        charged, limit = self.charged.get(asked.model, self._listing(asked.model)), asked.body.get("max_tokens")
-        entry = Entry(id=f"gen-{len(self.books) + 1}", listing=charged, prompt=_prompt_tokens(asked.body), limit=LONGEST if limit is None else limit)
-        self.books[asked] = entry
+        charged = self.charged.get(asked.model, self._listing(asked.model))
+        limits = [limit for name in ("max_tokens", "max_completion_tokens") if (limit := asked.body.get(name)) is not None]
+        most = max(limits, default=charged.longest or LONGEST)
+        self.books[asked] = Entry(id=f"gen-{len(self.books) + 1}", listing=charged, prompt=_prompt_tokens(asked.body), limit=most)
         found = charged.within((asked.body.get("provider") or {}).get("max_price") or {})
         script = self.script_for(asked.model) if found else Script(Status(404, self.error(404, "No endpoints found")))
-        try:
-            await self.play(script, asked, reply)
-        except asyncio.CancelledError:
-            entry.close(left=True)
-            raise
-        entry.close(left=False)
+        await self.play(script, asked, reply)
+
+    def over(self, asked: Asked, *, left: bool = False) -> None:
+        """Its answer has ended, by whichever side, and is billed."""
+        if asked.open and asked in self.books:
+            self.books[asked].close(left=left)
+        super().over(asked, left=left)
 
     def encoder(self, asked: Asked, script: Script) -> Encode:
         """Chunks, with the usage whether it was asked for or not."""
