@@ -50,10 +50,10 @@ BEFORE: dict[str, tuple[list[Step], str]] = {
     "only an error": ([Raw('data: {"object": "error", "message": "no memory", "code": 500}\n\n'), Finish(None)], "rejected"),
     "a redirect": ([Status(302, "", {"Location": "/"})], "rejected"),
 }
+"""Faults before the first word: the steps, and the reason that is told."""
+
 ALONE = [fault for fault in BEFORE if fault != "a call that nobody offered"]
 """Where one member is relayed, what it calls is the client's to judge."""
-
-"""Faults before the first word: the steps, and the reason that is told."""
 
 AFTER: dict[str, tuple[list[Step], str]] = {
     "a cut": ([Close()], "truncated"),
