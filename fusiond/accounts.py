@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Mapping
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from typing import TypeVar
 
 from aiohttp import web
 
 from fusiond.errors import BadRequest, NotFound, Unavailable
 from fusiond.keep import Keep
+from fusiond.report import plain
 from fusiond.store.database import StoreError
 from fusiond.store.ledger import Ledger
 
@@ -49,12 +49,12 @@ class Accounts:
         summary = await _read(ledger.summary())
         return web.json_response(
             {
-                "today_usd": usd(summary.today),
-                "month_usd": usd(summary.month),
-                "reserved_usd": usd(summary.reserved),
-                "saved_usd": usd(summary.saved),
-                "by_member": {name: usd(amount) for name, amount in summary.by_member.items()},
-                "by_fusion": {name: usd(amount) for name, amount in summary.by_fusion.items()},
+                "today_usd": plain(summary.today),
+                "month_usd": plain(summary.month),
+                "reserved_usd": plain(summary.reserved),
+                "saved_usd": plain(summary.saved),
+                "by_member": {name: plain(amount) for name, amount in summary.by_member.items()},
+                "by_fusion": {name: plain(amount) for name, amount in summary.by_fusion.items()},
             }
         )
 
@@ -65,8 +65,8 @@ class Accounts:
         if since:
             _day(since)
         costs, savings = await _read(ledger.costs(since))
-        spent = [{"day": cost.day, "member": cost.member, "fusion": cost.fusion, "calls": cost.calls, "usd": usd(cost.usd)} for cost in costs]
-        saved = [{"day": line.day, "fusion": line.fusion, "requests": line.requests, "usd": usd(line.usd)} for line in savings]
+        spent = [{"day": cost.day, "member": cost.member, "fusion": cost.fusion, "calls": cost.calls, "usd": plain(cost.usd)} for cost in costs]
+        saved = [{"day": line.day, "fusion": line.fusion, "requests": line.requests, "usd": plain(line.usd)} for line in savings]
         return web.json_response({"spent": spent, "saved": saved})
 
     async def _egress(self, query: Query) -> web.Response:
@@ -110,11 +110,6 @@ async def _read(reading: Awaitable[T]) -> T:
         raise Unavailable(str(error)) from error
     except ValueError as error:
         raise BadRequest(str(error), param="before") from error
-
-
-def usd(amount: Decimal) -> str:
-    """In plain digits."""
-    return f"{amount:f}"
 
 
 def _known(query: Query, *names: str) -> None:

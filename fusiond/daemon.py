@@ -169,7 +169,7 @@ class Daemon:
     async def _look_at(self, revision: Revision, name: str) -> None:
         provider = revision.provider(name)
         if name not in revision.facts and (recalled := await provider.recall()):
-            revision.learn({name: recalled})
+            revision.learn({name: recalled}, recalled=True)
         said = await _seen(name, provider)
         if said.lost:
             revision.lose(name, said.error or "cannot be reached", self._keep.reach)

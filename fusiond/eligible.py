@@ -12,7 +12,7 @@ from fusiond.chat import ImagePart, Limit, Message, Request, Sampling, TextPart
 from fusiond.config.tree import Privacy
 from fusiond.errors import TooDear
 from fusiond.policy.bound import Bound, Unpriceable, most_tokens
-from fusiond.policy.budget import Caps, Wish, offer
+from fusiond.policy.budget import Caps, offer, wished
 from fusiond.policy.privacy import allows, loosens, strictest
 from fusiond.situation import Out, Situation, SkipReason
 
@@ -77,8 +77,7 @@ class Terms:
         if self.situation.unpayable:
             return Out(reason="unavailable", why=f"what it costs cannot be recorded: {self.situation.unpayable}")
         try:
-            wish = Wish(bound=self._bound, tokens=self.request.sampling.max_tokens, limit=member.longest)
-            offer(member.tariff, wish, self.caps, self.situation.spent)
+            offer(member.tariff, wished(self.request, member, self._bound), self.caps, self.situation.spent)
         except Unpriceable as error:
             return Out(reason="budget", why=f"what it could cost is not known: {error}")
         except TooDear as error:

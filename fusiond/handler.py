@@ -21,7 +21,7 @@ from fusiond.keep import Keep
 from fusiond.merge import beside
 from fusiond.outlet import ClientGone, Outlet
 from fusiond.plan import Plan, plan
-from fusiond.report import Report
+from fusiond.report import Report, plain
 from fusiond.revision import Revision
 from fusiond.run import Answer, answering
 from fusiond.server import REQUEST_ID, REVISION, Server, common_headers
@@ -127,7 +127,7 @@ class Reply:
             raise transcript.end.error
         report = self.answer.report()
         body = whole(self.planned.request, int(time.time()), transcript, report)
-        headers = {**self._headers(report), "X-Fusiond-Cost-Usd": str(report.cost_usd)}
+        headers = {**self._headers(report), "X-Fusiond-Cost-Usd": plain(report.cost_usd)}
         return web.Response(body=body, content_type="application/json", headers=headers)
 
     async def _streamed(self) -> web.StreamResponse:

@@ -6,7 +6,8 @@ its worst case; one that surely cost nothing (no connection, refused before the 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -16,10 +17,13 @@ from fusiond.call import Call
 from fusiond.errors import Empty, MemberError, Misshapen, TooDear, Unwilling
 from fusiond.events import Event, Failed, Finished, Opened, Text, Thinking, ToolCall, Usage
 from fusiond.policy.bound import Bound, Unpriceable, most_tokens
-from fusiond.policy.budget import Caps, Offer, Spent, Wish, offer
+from fusiond.policy.budget import Caps, Offer, Spent, offer, wished
 from fusiond.store.database import StoreError
 from fusiond.store.ledger import Ledger, PaidCall, kept
 from fusiond.tariff import Counted
+
+LEDGER_SECONDS = 2.0
+"""A disk that takes longer is none that a call waits for."""
 
 Listen = Callable[[Call], AsyncGenerator[Event, None]]
 
@@ -34,6 +38,7 @@ class _Ticket:
     images: int
     said: bool = False
     usage: Usage | None = None
+    counted_last: bool = False
     generation: str | None = None
     end: Finished | Failed | None = None
 
@@ -42,11 +47,11 @@ class _Ticket:
             case Opened():
                 self.generation = event.generation
             case Usage():
-                self.usage = event
+                self.usage, self.counted_last = event, True
             case Finished() | Failed():
                 self.end = event
             case Text() | Thinking() | ToolCall():
-                self.said = True
+                self.said, self.counted_last = True, False
 
     @property
     def complete(self) -> bool:
@@ -58,6 +63,12 @@ class _Ticket:
         """Whether it surely cost nothing: refused before there was anything to pay for."""
         begun = self.said or self.usage is not None or self.generation is not None
         return isinstance(self.end, Failed) and self.end.error.unbilled and not begun
+
+    @property
+    def bill(self) -> Decimal | None:
+        """What the provider says it costs, once that is the end of it: some count as they go on, and begin with nothing."""
+        cost = self.usage.cost if self.usage else None
+        return cost if self.complete or (cost and self.counted_last) else None
 
     def counted(self) -> Counted | None:
         """What the provider counted; None: not everything. No prompt is without tokens, and no answer either."""
@@ -85,9 +96,9 @@ class Purse:
     asked_for: str
     paid: int
     now: Callable[[], datetime]
-    costs: dict[str, Decimal] = field(default_factory=dict)  # voice -> USD, settled or assumed
     capped: set[str] = field(default_factory=set)  # voices whose answers were cut short by what we sent as max_tokens
-    _held: dict[int, Decimal] = field(default_factory=dict)
+    _billed: dict[str, Decimal] = field(default_factory=dict)  # voice -> USD, settled or assumed
+    _held: dict[int, tuple[str, Decimal]] = field(default_factory=dict)  # call -> its voice, and USD set aside
 
     async def listen(self, call: Call, ask: Listen) -> AsyncGenerator[Event, None]:
         """One paid member's answer, or a `Failed` that says why it was not asked."""
@@ -114,9 +125,17 @@ class Purse:
         self.ledger.surprise(self._paid_call(call), cost)
         self._spend(call, cost)
 
+    @property
+    def costs(self) -> Mapping[str, Decimal]:
+        """Voice -> USD. A call that is not over counts at its worst: whoever is dismissed may have to be paid all the same."""
+        costs = dict(self._billed)
+        for voice, amount in self._held.values():
+            costs[voice] = costs.get(voice, Decimal(0)) + amount
+        return costs
+
     def spent(self) -> Decimal:
         """USD that this request has cost so far, and has set aside."""
-        return sum(self.costs.values(), sum(self._held.values(), Decimal(0)))
+        return sum(self.costs.values(), Decimal(0))
 
     async def _reserved(self, call: Call) -> _Ticket:
         """Set the call's worst case aside, and wait until that is on the disk. Raises MemberError."""
@@ -124,14 +143,16 @@ class Purse:
             raise Unwilling(f"what it costs cannot be recorded: {self.ledger.fault}")
         bound, offered = self._offered(call)
         key = self.ledger.reserve(self._paid_call(call), offered.amount)
-        self._held[key] = kept(offered.amount)
+        self._held[key] = call.voice, kept(offered.amount)
         try:
-            await self.ledger.durable()
+            async with asyncio.timeout(LEDGER_SECONDS):
+                await self.ledger.durable()
         except BaseException as error:  # also where it is cancelled: nothing has gone out
             del self._held[key]
             self.ledger.release(key)
-            if isinstance(error, StoreError):
-                raise Unwilling(f"what it costs cannot be recorded: {error}") from None
+            if isinstance(error, StoreError | TimeoutError):
+                why = str(error) or "the ledger is kept waiting"
+                raise Unwilling(f"what it costs cannot be recorded: {why}") from None
             raise
         request = replace(call.request, sampling=replace(call.request.sampling, max_tokens=offered.max_tokens))
         return _Ticket(key, replace(call, request=request), offered, bound.images)
@@ -147,7 +168,7 @@ class Purse:
             month=self.ledger.month() + self.ledger.reserved(),
         )
         try:
-            wish = Wish(bound=most_tokens(call.request), tokens=call.request.sampling.max_tokens, limit=call.member.longest)
+            wish = wished(call.request, call.member, most_tokens(call.request))
             return wish.bound, offer(tariff, wish, self.caps, spent, shares=shares)
         except Unpriceable as error:
             raise TooDear(f"what it could cost is not known: {error}", final=self.final) from None
@@ -169,19 +190,19 @@ class Purse:
             self.ledger.release(ticket.key)
         else:
             self.ledger.assume(ticket.key, call.member.provider, ticket.generation)
-            self._spend(call, held)
+            self._spend(call, held[1])
         if ticket.offer.capped and isinstance(end, Finished) and end.reason == "length":
             self.capped.add(call.voice)
 
     def _bill(self, ticket: _Ticket) -> Decimal | None:
         """What the provider says, else its price list where the answer is complete; None: not known."""
-        if ticket.usage is not None and ticket.usage.cost is not None:
-            return ticket.usage.cost
+        if ticket.bill is not None:
+            return ticket.bill
         tariff, counted = ticket.call.member.tariff, ticket.counted()
         return tariff.cost(counted, self.now()) if tariff and counted else None
 
     def _spend(self, call: Call, amount: Decimal) -> None:
-        self.costs[call.voice] = self.costs.get(call.voice, Decimal(0)) + kept(amount)
+        self._billed[call.voice] = self._billed.get(call.voice, Decimal(0)) + kept(amount)
 
     def _paid_call(self, call: Call) -> PaidCall:
         return PaidCall(request=self.request_id, fusion=self.asked_for, member=call.member.name, provider=call.member.provider)

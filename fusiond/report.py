@@ -16,6 +16,11 @@ Decision = Literal["relayed", "first", "agreed", "majority", "weighted", "escala
 Degraded = Literal["budget", "privacy", "offline", "output_capped", "quorum", "deadline", "judge_failed", "fallback", "members"]
 
 
+def plain(usd: Decimal) -> str:
+    """An amount in digits, no more than it has."""
+    return f"{usd.normalize() + 0:f}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberReport:
     """One member's part. `sample` counts from 1; milliseconds from the moment it was asked; `role` is what it was asked as."""

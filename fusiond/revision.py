@@ -6,7 +6,7 @@ A request leases the current revision and keeps it to its end. A revision that h
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
@@ -71,9 +71,10 @@ class Revision:
 
         return Patterns(self.config.privacy.never_remote)
 
-    def learn(self, facts: Discovered) -> bool:
-        """Take what some providers said; whether it is news. One that brings nothing now still has the models that it had."""
-        self._unseen -= facts.keys()
+    def learn(self, facts: Discovered, *, recalled: bool = False) -> bool:
+        """Take what some providers said, or are known to have said; whether it is news. One that brings nothing now still has what it had."""
+        if not recalled:
+            self._unseen -= facts.keys()
         self._news.set()
         self._news = asyncio.Event()
         known = {**self.facts, **{name: _since(self.facts.get(name), said) for name, said in facts.items()}}
@@ -101,12 +102,14 @@ class Revision:
         except UnknownModel:
             return {model.partition("/")[0]}
         if isinstance(target, Member):
-            return {target.provider}
+            return _unpriced([target])
         if not (self.config.fusions and target.config.panel):  # whatever there is
             return set(self.config.providers)
-        names = [*(seat.member for seat in target.config.panel), *target.escalate, target.judge, target.writer]
+        named = (*(seat.member for seat in target.config.panel), *target.escalate, target.judge, target.writer)
+        names = [name for name in named if name]
         members = self.catalog.members
-        return {members[name].provider if name in members else name.partition("/")[0] for name in names if name}
+        known = _unpriced(members[name] for name in names if name in members)
+        return known | {name.partition("/")[0] for name in names if name not in members}
 
     def provider(self, name: str) -> Provider:
         """The client of a provider, made when it is first needed."""
@@ -173,6 +176,11 @@ class Revisions:
         old, self.current = self.current, new
         old.replaced = True
         await _retire(old)
+
+
+def _unpriced(members: Iterable[Member]) -> set[str]:
+    """The providers of those that more is to be learnt of; where a price is known, that is known from before."""
+    return {member.provider for member in members if member.tariff is None}
 
 
 def _digest(*facts: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ from fusiond.events import Failed, Usage
 from fusiond.fuse.outcome import Decided
 from fusiond.merge import Part
 from fusiond.plan import Plan
-from fusiond.report import Degraded, MemberReport, Report, Status, Totals
+from fusiond.report import Degraded, MemberReport, Report, Status, Totals, plain
 from fusiond.store.records import RequestRow
 
 log = logging.getLogger("fusiond.requests")
@@ -37,8 +37,13 @@ Parts = Mapping[str, Part]
 class Bill(Protocol):
     """What the calls of a request have cost: USD by voice, and the voices whose answers were cut short by the length that we sent."""
 
-    costs: dict[str, Decimal]
-    capped: set[str]
+    @property
+    def costs(self) -> Mapping[str, Decimal]:
+        """USD, by voice."""
+
+    @property
+    def capped(self) -> Collection[str]:
+        """Voices whose answers were cut short by the length that we sent."""
 
 
 def reported(plan: Plan, parts: Parts, decided: Decided, bill: Bill, now: float) -> Report:
@@ -92,7 +97,7 @@ def log_request(plan: Plan, report: Report, given: Given) -> None:
         members,
         report.prompt_tokens,
         report.completion_tokens,
-        report.cost_usd,
+        plain(report.cost_usd),
         f" degraded={','.join(report.degraded)}" if report.degraded else "",
         f" error={given.error.code}" if given.error else "",
     )
@@ -169,7 +174,7 @@ def _row(member: MemberReport) -> Mapping[str, Any]:
         "total_ms": member.total_ms,
         "prompt_tokens": usage.prompt_tokens if usage else None,
         "completion_tokens": usage.completion_tokens if usage else None,
-        "cost_usd": f"{member.cost_usd:f}",
+        "cost_usd": plain(member.cost_usd),
         "error": member.error,
     }
 

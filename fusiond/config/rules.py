@@ -16,7 +16,18 @@ from urllib.parse import urlsplit
 from fusiond.config.address import Address, TcpAddress, parse_address
 from fusiond.config.errors import Fault, Key, nearest
 from fusiond.config.secret import Secret
-from fusiond.config.tree import PRIVATE_KEY, Conditions, Config, FusionConfig, LlamaCppConfig, OllamaConfig, OpenAIConfig, Privacy, ServerConfig
+from fusiond.config.tree import (
+    PRIVATE_KEY,
+    Conditions,
+    Config,
+    FusionConfig,
+    LlamaCppConfig,
+    OllamaConfig,
+    OpenAIConfig,
+    OpenRouterConfig,
+    Privacy,
+    ServerConfig,
+)
 
 Path = tuple[Key, ...]
 Faults = Iterator[Fault]
@@ -58,6 +69,12 @@ ABOVE_ZERO = ("heartbeat_seconds", "size", "first_token_seconds", "stall_seconds
 PRIVACIES: tuple[Privacy, ...] = get_args(Privacy)
 """From the loosest to the strictest."""
 
+OURS = frozenset((
+    "best_of", "fallbacks", "max_completion_tokens", "messages", "model", "models", "n", "plugins", "prediction", "provider", "response_format",
+    "service_tier", "stream", "stream_options", "tools", "web_search_options",
+))  # fmt: skip
+"""Fields of a question that no member's `options` can set."""
+
 _DURATION = re.compile(r"-?(?:\d+(?:\.\d+)?(?:h|m|s|ms))+")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+")
 _NAME = re.compile(r"[^\s#*\"'\\\x00-\x1f]+")
@@ -84,12 +101,24 @@ def broken(config: Config, names: Names) -> Faults:
     for name, member in config.members.items():
         if member.provider not in names.providers:
             yield _unknown(("members", name, "provider"), f"there is no provider {member.provider!r}", member.provider, names.providers)
+        elif isinstance(config.providers.get(member.provider), OpenAIConfig | OpenRouterConfig):
+            yield from _options(("members", name, "options"), member.options)
     for name, fusion in config.fusions.items():
         yield from _fusion(("fusions", name), fusion, config, names)
         yield from _limits(("fusions", name), fusion, config)
     yield from _routes(config, names)
     for name, target in config.aliases.items():
         yield from _alias(name, target, config, names)
+
+
+def _options(path: Path, options: Mapping[str, Any]) -> Faults:
+    """What is sent with every question may set how a member answers, not who answers or what for."""
+    for key in OURS & options.keys():
+        suggestion = "max_tokens" if key == "max_completion_tokens" else None
+        yield Fault(path=(*path, key), reason="cannot be an option: it changes who answers, or what a call costs", suggestion=suggestion)
+    longest = options.get("max_tokens", 1)
+    if not isinstance(longest, int) or isinstance(longest, bool) or longest < 1:
+        yield Fault(path=(*path, "max_tokens"), reason="must be a whole number of at least 1")
 
 
 def _names(names: Names) -> Faults:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_DOWN, Context, Decimal, localcontext
 
+from fusiond.catalog import Member
+from fusiond.chat import Request
 from fusiond.errors import TooDear
 from fusiond.policy.bound import Bound
 from fusiond.tariff import Tariff
@@ -55,9 +57,15 @@ class Wish:
     limit: int | None = None
 
 
+def wished(request: Request, member: Member, bound: Bound) -> Wish:
+    """What a request wants of a member: its own length, else the member's."""
+    tokens = request.sampling.max_tokens
+    return Wish(bound=bound, tokens=member.options.get("max_tokens") if tokens is None else tokens, limit=member.longest)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """A call that can be paid. `amount`: USD to set aside; `max_tokens` is to be sent; `capped`: it is less than the model could give."""
+    """A call that can be paid. `amount`: USD to set aside; `max_tokens` is to be sent; `capped`: it may be less than the model could give."""
 
     amount: Decimal
     max_tokens: int
@@ -89,7 +97,7 @@ def offer(tariff: Tariff, wish: Wish, caps: Caps, spent: Spent, *, shares: int =
             return Offer(amount=_payable(tariff, wish.bound, wish.tokens, pots), max_tokens=wish.tokens)
         most = wish.limit or USUAL_TOKENS
         tokens = _affordable(tariff, wish.bound, most, pots)
-        return Offer(amount=_payable(tariff, wish.bound, tokens, pots), max_tokens=tokens, capped=tokens < most)
+        return Offer(amount=_payable(tariff, wish.bound, tokens, pots), max_tokens=tokens, capped=wish.limit is None or tokens < wish.limit)
 
 
 def _pots(caps: Caps, spent: Spent, shares: int) -> Iterator[_Pot]:

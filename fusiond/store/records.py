@@ -23,6 +23,7 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_json
 
+from fusiond.report import plain
 from fusiond.store.database import Database, Schema, StoreError, Value
 
 log = logging.getLogger(__name__)
@@ -297,8 +298,8 @@ def _values(row: RequestRow) -> tuple[Value, ...]:
     values: dict[str, Value] = {name: getattr(row, name) for name in _ALL} | {
         "time": _ms(row.time),
         "degraded": _json(row.degraded),
-        "cost_usd": f"{row.cost_usd:f}",
-        "saved_usd": f"{row.saved_usd:f}",
+        "cost_usd": plain(row.cost_usd),
+        "saved_usd": plain(row.saved_usd),
         "members": _json([dict(member) for member in row.members]),
     }
     return tuple(values.values())

@@ -87,6 +87,11 @@ def test_right(tmp_path: Path, text: str) -> None:
         ("provider = 'ollama'\nmodel = 'm'\nprice = { input = '1', output = 0 }", "members.x.price.input: must be a number, not a string"),
         ("provider = 'ollama'\nmodel = 'm'\nprice = { input = 1e7, output = 0 }", "members.x.price.input: must be at most 1000000"),
         ("provider = 'ollama'\nmodel = 'm'\nprice = { input = -0.1, output = 0 }", "members.x.price.input: must be at least 0"),
+        (
+            "provider = 'lab'\nmodel = 'm'\noptions = { n = 2 }",
+            "members.x.options.n: cannot be an option: it changes who answers, or what a call costs",
+        ),
+        ("provider = 'lab'\nmodel = 'm'\noptions = { max_tokens = 0 }", "members.x.options.max_tokens: must be a whole number of at least 1"),
     ],
 )
 def test_members(tmp_path: Path, text: str, expected: str) -> None:

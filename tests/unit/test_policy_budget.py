@@ -92,7 +92,7 @@ def test_what_is_left_to_the_last_digit_is_enough() -> None:
 def test_without_a_limit_the_answer_is_as_long_as_the_money_lasts(caps: Caps, shares: int, limit: int | None, tokens: int) -> None:
     """The request's cap is divided between its calls, of the day a tenth is taken, the month gives what is left; the model's own limit ends it."""
     offered = offer(PLAIN, wish(limit=limit), caps, NOTHING, shares=shares)
-    assert offered == Offer(amount=PLAIN.worst(1000, tokens), max_tokens=tokens, capped=tokens < (limit or USUAL_TOKENS))
+    assert offered == Offer(amount=PLAIN.worst(1000, tokens), max_tokens=tokens, capped=limit is None or tokens < limit)
 
 
 def test_what_is_gone_already_shortens_the_answer() -> None:
@@ -134,7 +134,7 @@ def test_a_share_that_is_too_small_does_not_hide_a_cap_that_is_used_up() -> None
 def test_answers_that_cost_nothing_are_as_long_as_the_model_makes_them() -> None:
     """Only the prompt must be paid."""
     paid = Caps(request=USD("0.001"))
-    assert offer(FREE_ANSWERS, wish(), paid, NOTHING) == Offer(amount=USD("0.001"), max_tokens=USUAL_TOKENS)
+    assert offer(FREE_ANSWERS, wish(), paid, NOTHING) == Offer(amount=USD("0.001"), max_tokens=USUAL_TOKENS, capped=True)
     assert offer(FREE_ANSWERS, wish(limit=99), paid, NOTHING) == Offer(amount=USD("0.001"), max_tokens=99)
     assert refusal(FREE_ANSWERS, wish(), Caps(request=USD("0.0009"))) == "could cost $0.001, and $0.0009 are left of the request's $0.0009"
 
@@ -213,6 +213,6 @@ def test_no_offer_is_above_a_cap(tariff: Tariff, wished: Wish, caps: Caps, spent
         return
     assert min(LEAST_TOKENS, most) <= offered.max_tokens <= most
     assert all(worst(offered.max_tokens) <= part for part in parts)
-    assert offered.capped == (offered.max_tokens < most)
-    if offered.capped:
+    assert offered.capped == (wished.limit is None or offered.max_tokens < most)
+    if offered.max_tokens < most:
         assert worst(offered.max_tokens + 1) > min(parts)

@@ -135,7 +135,7 @@ async def test_a_request_is_told_as_it_was(tmp_path: Path) -> None:
         "prompt_tokens": 10,
         "completion_tokens": 20,
         "cost_usd": "0.00000015",
-        "saved_usd": "-0.10",
+        "saved_usd": "-0.1",
         "members": [MEMBER],
     }
     async with kept(tmp_path) as store:
