@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from hashlib import sha256
 
 from fusiond.config import Config, OpenAIConfig, OpenRouterConfig, Secret, SecretError
@@ -31,8 +31,13 @@ def _token(index: int, secret: Secret) -> str:
     return token
 
 
-def fingerprints(config: Config) -> dict[str, Hashable]:
-    """What tells each provider's key, and the daemon's tokens, from what they were before, without telling them. Raises SecretError."""
-    keys = {name: provider.api_key for name, provider in config.providers.items() if isinstance(provider, OpenAIConfig | OpenRouterConfig)}
-    secrets = {name: (key,) if key else () for name, key in keys.items()} | {"": config.server.tokens}
-    return {name: tuple(sha256((secret.read() or "").encode()).digest() for secret in several) for name, several in secrets.items()}
+def keys_of(config: Config) -> dict[str, str | None]:
+    """Each provider's key, read once for all who need it. Raises SecretError."""
+    secrets = {name: provider.api_key for name, provider in config.providers.items() if isinstance(provider, OpenAIConfig | OpenRouterConfig)}
+    return {name: secret.read() if secret else None for name, secret in secrets.items()}
+
+
+def fingerprints(keys: Mapping[str, str | None], gate: Gate) -> dict[str, Hashable]:
+    """What tells each provider's key, and the daemon's tokens, from what they were before, without telling them."""
+    told = {name: (key,) for name, key in keys.items()} | {"": gate.tokens}
+    return {name: tuple(sha256((secret or "").encode()).digest() for secret in secrets) for name, secrets in told.items()}

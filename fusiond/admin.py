@@ -112,12 +112,12 @@ class Admin:
         config = self._revision.config
         if not allows(config.privacy.default, member.place):
             return Barred("unavailable", f"is {member.place}, and privacy.default is {config.privacy.default}")
-        if member.paid and (config.budget is None or member.tariff is None):
-            return Barred("unavailable", "; ".join(filter(None, (UNPAID if config.budget is None else "its price is not known", member.unavailable))))
         if member.unavailable:
             return Barred("unavailable", member.unavailable)
         if out := outs.get(member.name):
             return Barred(out.reason, out.why, _clock(out.until))
+        if member.paid and (config.budget is None or member.tariff is None):
+            return Barred("unavailable", "; ".join(filter(None, (UNPAID if config.budget is None else "its price is not known", member.unavailable))))
         if member.paid and self._keep.ledger.fault:
             return Barred("unavailable", f"what it costs cannot be recorded: {self._keep.ledger.fault}")
         return None

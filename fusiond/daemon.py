@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from aiohttp import web
 
-from fusiond.access import fingerprints, gate_of
+from fusiond.access import fingerprints, gate_of, keys_of
 from fusiond.admin import Admin
 from fusiond.catalog import ProviderFacts
 from fusiond.config import (
@@ -267,11 +267,11 @@ class Daemon:
 
     def _built(self, number: int, config: Config) -> Revision:
         """Raises SecretError, now and not with the first question."""
-        listen = self._listen or config.server.listen
-        clients = {name: partial(self._provider, name, provider, config) for name, provider in config.providers.items()}
-        return Revision(number, config, clients, Access(gate_of(config, listen), fingerprints(config)), memory=memory())
+        keys, gate = keys_of(config), gate_of(config, self._listen or config.server.listen)
+        clients = {name: partial(self._provider, name, provider, config, keys.get(name)) for name, provider in config.providers.items()}
+        return Revision(number, config, clients, Access(gate, fingerprints(keys, gate)), memory=memory())
 
-    def _provider(self, name: str, provider: ProviderConfig, config: Config) -> Provider:
+    def _provider(self, name: str, provider: ProviderConfig, config: Config, key: str | None) -> Provider:
         """The client of one provider; only those that the configuration has are loaded."""
         match provider:
             case OllamaConfig():
@@ -283,11 +283,11 @@ class Daemon:
                 from fusiond.members.openrouter_list import KeptList  # noqa: PLC0415
 
                 kept = cache_directory() / f"openrouter-{sha256(provider.url.encode()).hexdigest()[:12]}.json"
-                return OpenRouter(provider, KeptList(kept), self._keep.records)
+                return OpenRouter(provider, key, KeptList(kept), self._keep.records)
             case OpenAIConfig():
                 from fusiond.members.openai import OpenAI  # noqa: PLC0415
 
-                return OpenAI(provider, self._residency, self._keep.records)
+                return OpenAI(provider, key, self._residency, self._keep.records)
             case LlamaCppConfig():
                 from fusiond.members.engines import Engines  # noqa: PLC0415
                 from fusiond.members.llamacpp import LlamaCpp  # noqa: PLC0415

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from aiohttp import web
+from multidict import CIMultiDictProxy
 
 from fusiond.chat import Limit, Request
 from fusiond.config.tree import Config
@@ -72,7 +73,10 @@ async def _planned(request: Request, size: int, revision: Revision, keep: Keep) 
     request = await _guarded(request, revision, size)
     if revision.config.budget is not None:
         await keep.opened.wait()
-    return plan(request, revision.catalog, keep.situation(revision))
+    planned = plan(request, revision.catalog, keep.situation(revision))
+    if planned.leaves and not keep.opened.is_set():  # what leaves is recorded, from the first byte on
+        await keep.opened.wait()
+    return planned
 
 
 def _refused(server: Server, request: Request, error: FusiondError, began: float) -> None:
@@ -202,20 +206,22 @@ async def _decoded(body: bytes, http: web.Request) -> Request:
     return request if http.headers.get("X-Fusiond-Trace") in (None, "0") else request.traced()
 
 
-def _limits(headers: Mapping[str, str]) -> Iterator[Limit]:
+def _limits(headers: CIMultiDictProxy[str]) -> Iterator[Limit]:
     """The limits that the headers set. Raises BadRequest."""
-    if (word := headers.get(PRIVACY)) is not None:
+    for word in headers.getall(PRIVACY, ()):
         yield Limit(name=PRIVACY, privacy=privacy(PRIVACY, word.strip().lower()))
-    if (amount := headers.get(MAX_COST)) is not None:
+    for amount in headers.getall(MAX_COST, ()):
         if not _AMOUNT.fullmatch(amount.strip()):
             raise BadRequest(f"{MAX_COST} must be an amount in USD, such as 0.01", param=MAX_COST)
         yield Limit(name=MAX_COST, max_cost_usd=Decimal(amount.strip()))
 
 
-def _depth(headers: Mapping[str, str]) -> int:
+def _depth(headers: CIMultiDictProxy[str]) -> int:
     """How many fusions the question has come through. Raises BadRequest where they ask each other."""
-    told = [int(word) for name in DEPTHS if (word := headers.get(name, "0").strip()).isdecimal() and len(word) < _LONGEST_DEPTH]
-    depth = max(told, default=0)
+    told = [word.strip() for name in DEPTHS for word in headers.getall(name, ())]
+    if not all(word.isascii() and word.isdecimal() for word in told):
+        raise BadRequest(f"{' and '.join(DEPTHS)} must be small numbers", param=DEPTHS[0])
+    depth = max((int(word[:_LONGEST_DEPTH]) for word in told), default=0)
     if depth > DEEPEST:
         raise BadRequest(f"this question has come through {depth} fusions: does one ask itself? ({', '.join(DEPTHS)})", param=DEPTHS[0])
     return depth

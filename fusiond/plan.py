@@ -87,6 +87,12 @@ class Plan:
         return ()
 
     @property
+    def leaves(self) -> bool:
+        """Whether anything of it may leave this machine."""
+        asked = [*(call.member for call in (*self.calls, *self.escalation)), self.judge, self.writer]
+        return any(member.place != "local" for member in asked if member)
+
+    @property
     def asked_for(self) -> str:
         """The name of what was asked for: a fusion's as it is served, or a member's own."""
         return f"fusion/{self.fusion}" if self.fusion else self.calls[0].member.name

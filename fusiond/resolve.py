@@ -30,6 +30,10 @@ CONTEXT_LIMIT = 16384
 """Tokens. A model that supports more gets this much unless its member says otherwise: the cache for a window costs memory whether used or not."""
 
 CONTEXT_UNKNOWN = 8192
+
+PRIVATE = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")))
+"""What is routed nowhere but in a network of one's own (RFC 1918, 3927, 4193, 4291)."""
+
 LARGEST = 3
 """So many models make the panel of a daemon without a configuration."""
 
@@ -88,7 +92,7 @@ def _place_of_host(host: str) -> Place:
         return "remote"
     if address.is_loopback or address.is_unspecified:
         return "local"
-    return "lan" if address.is_private or address.is_link_local else "remote"
+    return "lan" if any(address in network for network in PRIVATE if network.version == address.version) else "remote"
 
 
 def _discovers(provider: ProviderConfig) -> bool:

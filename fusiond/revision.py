@@ -132,7 +132,7 @@ class Revision:
             reach.lose(self.server(provider), config.url, why, asyncio.get_running_loop().time())
 
     def asked(self) -> list[str]:
-        """The providers that may be asked for what they have: none beyond what privacy allows, and none that cannot be reached."""
+        """The providers that may be asked for what they have: none beyond what privacy allows, and none remote where all are to be left alone."""
         config = self.config
         offline = config.offline.mode == "always"
         places = {name: place_of(provider) for name, provider in config.providers.items()}

@@ -75,6 +75,7 @@ OURS = frozenset((
 ))  # fmt: skip
 """Fields of a question that no member's `options` can set."""
 
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _DURATION = re.compile(r"-?(?:\d+(?:\.\d+)?(?:h|m|s|ms))+")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+")
 _NAME = re.compile(r"[^\s#*\"'\\\x00-\x1f]+")
@@ -197,7 +198,11 @@ def _secret(secret: Secret) -> str | None:
     given = [place for place in (secret.env, secret.file, secret.credential) if place is not None]
     if len(given) != 1:
         return "must have exactly one of env, file and credential"
-    return None if given[0] else "must not be empty"
+    if not given[0]:
+        return "must not be empty"
+    if secret.env is not None and not _VARIABLE.fullmatch(secret.env):
+        return "must have the name of a variable as env, not what is in it"
+    return None
 
 
 def _url(url: str) -> str | None:

@@ -27,21 +27,22 @@ class Egress(Protocol):
 
 
 class Meter:
-    """What one exchange has sent and received so far, in bytes."""
+    """What one exchange has sent and received so far, in bytes; `reused`: over a connection that had served before."""
 
-    __slots__ = ("received", "sent")
+    __slots__ = ("received", "reused", "sent")
 
     def __init__(self) -> None:
         self.sent = self.received = 0
+        self.reused = False
 
 
 @contextmanager
-def metered(egress: Egress | None, url: str, content: int, call: Call | None) -> Iterator[Meter | None]:
-    """The record of one exchange, for as long as it lasts; None where nothing leaves this machine."""
-    if egress is None:
-        yield None
-        return
+def metered(egress: Egress | None, url: str, content: int, call: Call | None) -> Iterator[Meter]:
+    """The measure of one exchange, for as long as it lasts; told to `egress`, where it leaves this machine."""
     meter = Meter()
+    if egress is None:
+        yield meter
+        return
     entry = egress.leaving(
         host=urlsplit(url).netloc, member=call.member.name if call else None, request_id=call.request.id if call else None, sent=content
     )
@@ -55,12 +56,11 @@ def counting() -> aiohttp.TraceConfig:
     """What counts the bytes of a session's requests into the meters that they carry."""
 
     async def headers(_session: aiohttp.ClientSession, context: object, sent: aiohttp.TraceRequestHeadersSentParams) -> None:
-        if meter := _meter(context):
-            meter.sent += len(f"{sent.method} {sent.url.raw_path_qs} HTTP/1.1\r\n\r\n") + _header_bytes(sent.headers)
+        meter = _meter(context)
+        meter.sent += len(f"{sent.method} {sent.url.raw_path_qs} HTTP/1.1\r\n\r\n") + _header_bytes(sent.headers)
 
     async def chunk(_session: aiohttp.ClientSession, context: object, sent: aiohttp.TraceRequestChunkSentParams) -> None:
-        if meter := _meter(context):
-            meter.sent += len(sent.chunk)
+        _meter(context).sent += len(sent.chunk)
 
     trace = aiohttp.TraceConfig()
     trace.on_request_headers_sent.append(headers)
@@ -74,9 +74,22 @@ def received(response: aiohttp.ClientResponse) -> int:
     return line + sum(len(name) + len(value) + 4 for name, value in response.raw_headers) + response.content.total_bytes
 
 
-def _meter(context: object) -> Meter | None:
-    """What the request carries; None where it stays on this machine."""
-    meter: Meter | None = getattr(context, "trace_request_ctx", None)
+def noticing() -> aiohttp.TraceConfig:
+    """What tells a connection that has served before from a new one."""
+
+    async def reused(_session: aiohttp.ClientSession, context: object, _sent: aiohttp.TraceConnectionReuseconnParams) -> None:
+        _meter(context).reused = True
+
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_reuseconn.append(reused)
+    return trace
+
+
+def _meter(context: object) -> Meter:
+    """What the request carries."""
+    meter = getattr(context, "trace_request_ctx", None)
+    if not isinstance(meter, Meter):
+        raise TypeError("a request without a meter")
     return meter
 
 

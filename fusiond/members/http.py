@@ -8,9 +8,11 @@ A provider may close a connection that waits for its next question just as the q
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import re
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from typing import Any
@@ -21,7 +23,7 @@ from pydantic_core import from_json
 from fusiond.call import Call
 from fusiond.errors import ContextTooSmall, Garbled, MemberError, Rejected, Truncated, Unreachable, Unwilling
 from fusiond.members.discretion import discreet, secrets_of
-from fusiond.members.egress import Egress, Meter, counting, metered, received
+from fusiond.members.egress import Egress, Meter, counting, metered, noticing, received
 from fusiond.members.patience import Patience
 from fusiond.members.sse import LIMIT
 
@@ -31,6 +33,9 @@ ERROR_BYTES = 64 * 1024
 
 ERROR_SECONDS = 2.0
 """So long an error's body may take: its status says enough."""
+
+LARGE = 1024 * 1024
+"""Bytes of a question."""
 
 END_SECONDS = 0.05
 """So long the end of a body may come after its last message, for the connection to be used again."""
@@ -74,7 +79,6 @@ class Link:
         self._secrets = secrets_of(self._url, self._headers)
         self._session: aiohttp.ClientSession | None = None
         self._fresh: aiohttp.ClientSession | None = None
-        self._served = False
 
     @asynccontextmanager
     async def post(self, path: str, body: Mapping[str, Any], patience: Patience, call: Call | None = None) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -84,7 +88,8 @@ class Link:
         with discreet(self._secrets), metered(self._listener(call), self._url, len(content), call) as meter:
 
             def ask(session: aiohttp.ClientSession) -> Awaitable[aiohttp.ClientResponse]:
-                return session.post(self._url + path, data=content, headers=headers, allow_redirects=False, trace_request_ctx=meter)
+                data = content if len(content) < LARGE else io.BytesIO(content)  # a large one is written a piece at a time
+                return session.post(self._url + path, data=data, headers=headers, allow_redirects=False, trace_request_ctx=meter)
 
             async with self._responded(ask, patience, meter, again=call is None or not call.member.paid) as response:
                 yield response
@@ -122,32 +127,30 @@ class Link:
             if self._socket
             else aiohttp.TCPConnector(limit=0, force_close=once),
             headers=self._headers,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+            timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_connect=CONNECT_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
-            trace_configs=[counting()] if self._egress else None,
+            trace_configs=[noticing(), counting()] if self._egress else [noticing()],
         )
 
     @asynccontextmanager
-    async def _responded(self, ask: Ask, patience: Patience, meter: Meter | None, *, again: bool) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _responded(self, ask: Ask, patience: Patience, meter: Meter, *, again: bool) -> AsyncIterator[aiohttp.ClientResponse]:
         with translated(begun=False):
-            response = await self._begun(ask, patience, again=again)
-        self._served = True
+            response = await self._begun(ask, patience, meter, again=again)
         try:
             if response.status != 200:
                 raise await _refusal(response, patience)
             yield response
         finally:
-            if meter is not None:
-                meter.received = received(response)
+            meter.received = received(response)
             response.close()  # if it was read to its end, its connection is back in the pool already
 
-    async def _begun(self, ask: Ask, patience: Patience, *, again: bool) -> aiohttp.ClientResponse:
-        """The response, as soon as it has begun. `again`: to ask twice costs nothing."""
+    async def _begun(self, ask: Ask, patience: Patience, meter: Meter, *, again: bool) -> aiohttp.ClientResponse:
+        """The response, as soon as it has begun. `again`: where a connection was closed while it waited, a new one is taken, for that costs nothing."""
         try:
             return await patience.wait(ask(self.session))
         except _GONE as error:
-            if not (again and self._served and _nothing_came(error)):
+            if not (again and meter.reused and _nothing_came(error)):
                 raise
         if self._fresh is None:
             self._fresh = self._opened(once=True)
@@ -302,8 +305,11 @@ def string(text: object) -> str:
 
 
 def _plain(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno).lower()
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, socket.gaierror):
+        return f"the name is not found: {cause.strerror or cause}".lower()
+    if isinstance(cause, OSError) and cause.errno:
+        return os.strerror(cause.errno).lower()
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "closed by the server"
     told = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)

@@ -75,15 +75,17 @@ class Ollama:
         import httpx  # noqa: PLC0415  # comes with the client
         from ollama import AsyncClient, ResponseError  # noqa: PLC0415  # see above
 
-        hooks = {"request": [_without_key, *self._counted()]}
         try:
             elsewhere = await self._elsewhere()
-            async with AsyncClient(host=self._config.url, timeout=LOOK_SECONDS, trust_env=False, follow_redirects=False, event_hooks=hooks) as client:
+            async with AsyncClient(
+                host=self._config.url, timeout=LOOK_SECONDS, trust_env=False, follow_redirects=False, event_hooks=self._hooks()
+            ) as client:
                 running = (await client.ps()).models
                 listed = (await client.list()).models
                 models = [await self._facts(client, entry, elsewhere, {entry.model for entry in running}) for entry in listed]
         except (ConnectionError, MemberError, ResponseError, httpx.HTTPError, *ODD_ANSWERS) as error:
-            return ProviderFacts(error=f"{self._config.url}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+            lost = isinstance(error, ConnectionError | httpx.ConnectError) or (isinstance(error, MemberError) and error.lost)
+            return ProviderFacts(error=f"{self._config.url}: {str(error).splitlines()[0] if str(error) else type(error).__name__}", lost=lost)
         self._residency.found(self._config.url, {(self._config.url, entry.model or "", entry.context_length) for entry in running})
         return ProviderFacts(models={facts.model: facts for facts in models})
 
@@ -91,17 +93,24 @@ class Ollama:
         """Close every connection."""
         await self._link.aclose()
 
-    def _counted(self) -> list[Callable[[httpx.Request], Awaitable[None]]]:
-        """What tells of the official client's own requests, where they leave this machine."""
+    def _hooks(self) -> dict[str, list[Callable[..., Awaitable[None]]]]:
+        """What keeps a key from the official client's own requests, and tells of them where they leave this machine."""
         egress = self._egress if self._beyond else None
         if egress is None:
-            return []
+            return {"request": [_without_key]}
 
-        async def told(request: httpx.Request) -> None:
-            sent = len(request.content) + sum(len(name) + len(value) + 4 for name, value in request.headers.raw)
-            egress.left(egress.leaving(host=request.url.netloc.decode(), member=None, request_id=None, sent=sent), sent=sent, received=0)
+        async def asked(request: httpx.Request) -> None:
+            line = len(f"{request.method} {request.url.raw_path.decode()} HTTP/1.1\r\n\r\n")
+            sent = line + _bytes_of(request.headers) + len(request.content)
+            entry = egress.leaving(host=request.url.netloc.decode(), member=None, request_id=None, sent=sent)
+            request.extensions["sent"] = entry, sent
 
-        return [told]
+        async def answered(response: httpx.Response) -> None:
+            entry, sent = response.request.extensions["sent"]
+            line = len(f"{response.http_version} {response.status_code} {response.reason_phrase}\r\n\r\n")
+            egress.left(entry, sent=sent, received=line + _bytes_of(response.headers) + len(await response.aread()))
+
+        return {"request": [_without_key, asked], "response": [answered]}
 
     def _memory(self, member: Member) -> Memory:
         return self._config.url, _full(member.model), member.context
@@ -176,6 +185,10 @@ class Ollama:
 async def _without_key(request: httpx.Request) -> None:
     """The client sends the key for Ollama's own cloud to whatever host it is pointed at."""
     request.headers.pop("authorization", None)
+
+
+def _bytes_of(headers: httpx.Headers) -> int:
+    return sum(len(name) + len(value) + 4 for name, value in headers.raw)
 
 
 def _full(model: str) -> str:

@@ -44,8 +44,7 @@ _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "seed", "fr
 class OpenAI:
     """A provider with `api = "openai"`."""
 
-    def __init__(self, config: OpenAIConfig, residency: Residency, egress: Egress | None = None) -> None:
-        key = config.api_key.read() if config.api_key else None
+    def __init__(self, config: OpenAIConfig, key: str | None, residency: Residency, egress: Egress | None = None) -> None:
         self._config = config
         self._residency = residency
         headers = {"Authorization": f"Bearer {key}"} if key else None

@@ -33,8 +33,7 @@ _PREFERENCES = ("order", "only", "ignore", "data_collection", "zdr", "quantizati
 class OpenRouter:
     """A provider with `api = "openrouter"`. `kept`: where its list is kept for a start without a network."""
 
-    def __init__(self, config: OpenRouterConfig, kept: KeptList, egress: Egress | None = None) -> None:
-        key = config.api_key.read() if config.api_key else None
+    def __init__(self, config: OpenRouterConfig, key: str | None, kept: KeptList, egress: Egress | None = None) -> None:
         self._config = config
         self._key = key
         self._kept = kept
@@ -78,7 +77,7 @@ class OpenRouter:
         try:
             return bill(json.loads(document, parse_float=Decimal)["data"], "total_cost")
         except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError, RecursionError):
-            raise Garbled(f"no bill: {document[:80]!r}") from None
+            raise Garbled("what came is no bill") from None
 
     async def _keep(self, document: bytes) -> None:
         try:
@@ -122,7 +121,7 @@ def _listed(document: bytes) -> Mapping[str, Listed]:
     except (ValueError, RecursionError):
         models = {}
     if not models:
-        raise Garbled(f"not a list of models: {document[:80]!r}")
+        raise Garbled("what came is not a list of models")
     return models
 
 

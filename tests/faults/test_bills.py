@@ -1,4 +1,4 @@
-"""What is told of a request's cost, in the corners where it is easily told wrong: relayed, dismissed, cut off, limited by the member's own options."""
+"""What is told of a request's cost where it is easily told wrong: relayed, dismissed, cut off, limited by a member's own options."""
 
 from __future__ import annotations
 

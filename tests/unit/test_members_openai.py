@@ -60,7 +60,8 @@ async def provider() -> AsyncIterator[Ask]:
     made: list[OpenAI] = []
 
     def make(upstream: OpenAIUpstream, **config: Any) -> OpenAI:
-        made.append(OpenAI(OpenAIConfig(api="openai", url=upstream.url, **config), Residency(asyncio.create_task)))
+        key = config["api_key"].read() if config.get("api_key") else None
+        made.append(OpenAI(OpenAIConfig(api="openai", url=upstream.url, **config), key, Residency(asyncio.create_task)))
         return made[-1]
 
     yield make
@@ -85,7 +86,7 @@ async def answered(*steps: Step, stream_type: str | None = None) -> Any:
     """The transcript of an answer by that script."""
     head = [] if stream_type is None else [Head({"Content-Type": stream_type})]
     async with OpenAIUpstream({"a": Script(*head, *steps)}) as upstream:
-        provider = OpenAI(OpenAIConfig(api="openai", url=upstream.url), Residency(asyncio.create_task))
+        provider = OpenAI(OpenAIConfig(api="openai", url=upstream.url), None, Residency(asyncio.create_task))
         try:
             return await heard(provider, call(asking.question(tools=(Tool(name="add"), Tool(name="now"))), first_token_seconds=2))
         finally:

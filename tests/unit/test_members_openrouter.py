@@ -40,7 +40,8 @@ async def router(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterat
 
     def make(upstream: OpenRouterUpstream, **config: Any) -> OpenRouter:
         kept = KeptList(tmp_path / "kept" / "list.json")
-        made.append(OpenRouter(OpenRouterConfig(**{"api": "openrouter", "url": upstream.url, "api_key": KEY, **config}), kept))
+        wanted = OpenRouterConfig(**{"api": "openrouter", "url": upstream.url, "api_key": KEY, **config})
+        made.append(OpenRouter(wanted, wanted.api_key.read() if wanted.api_key else None, kept))
         return made[-1]
 
     yield make
