@@ -6,13 +6,14 @@ import asyncio
 import re
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack, aclosing
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
+from fusiond.admission import Body
 from fusiond.chat import Limit, Request
 from fusiond.config.tree import Config
 from fusiond.connection import INTERNAL
@@ -51,20 +52,29 @@ _IGNORED_LIMIT = 32
 async def answer(server: Server, http: web.Request) -> web.StreamResponse:
     """The response to one question. Raises FusiondError as long as nothing of it has gone out."""
     began = asyncio.get_running_loop().time()
+    planned: Plan | None = None
     with server.bodies.body(http.content_length) as held:
-        body = await held.read(http.content.iter_any())
+        body = await _body(http, held)
         request = await _decoded(body, http)
-        async with AsyncExitStack() as stack:
-            try:
-                await stack.enter_async_context(server.admission.admitted())
-                revision = await stack.enter_async_context(server.revisions.lease())
+        try:
+            async with server.admission.admitted(), server.revisions.lease() as revision:
                 http[REVISION] = revision.number
                 planned = await _planned(request, len(body), revision, server.keep)
-            except FusiondError as error:
+                async with answering(planned, revision, server.keep) as heard:
+                    return await Reply(server=server, http=http, planned=planned, answer=heard, began=began, config=revision.config).given()
+        except FusiondError as error:
+            if planned is None:
                 _refused(server, request, error, began)
-                raise
-            heard = await stack.enter_async_context(answering(planned, revision, server.keep))
-            return await Reply(server=server, http=http, planned=planned, answer=heard, began=began, config=revision.config).given()
+            raise
+
+
+async def _body(http: web.Request, held: Body) -> bytes:
+    """What was asked, once it is all there; mostly it is when it is looked at."""
+    if not http.content.is_eof():
+        return await held.read(http.content.iter_any())
+    content = http.content.read_nowait()
+    held.grow(len(content))
+    return content
 
 
 async def _planned(request: Request, size: int, revision: Revision, keep: Keep) -> Plan:
@@ -202,7 +212,9 @@ def _list_of(names: Sequence[str]) -> str:
 
 async def _decoded(body: bytes, http: web.Request) -> Request:
     request = decode(body, http[REQUEST_ID]) if len(body) < LARGE_BODY else await asyncio.to_thread(decode, body, http[REQUEST_ID])
-    request = replace(request, depth=_depth(http.headers)).limited(*_limits(http.headers))
+    if depth := _depth(http.headers):
+        request = replace(request, depth=depth)
+    request = request.limited(*_limits(http.headers))
     return request if http.headers.get("X-Fusiond-Trace") in (None, "0") else request.traced()
 
 

@@ -130,6 +130,8 @@ def _refuse_overrides(request: Request, member: Member) -> None:
 
 def _overridden(fusion: Fusion, request: Request, catalog: Catalog) -> Fusion:
     wish = request.overrides
+    if not (wish.strategy or wish.panel or wish.judge or wish.writer):
+        return fusion
     panel = [_wished(name, "panel", catalog) for name in wish.panel or ()]
     judge, writer = (wished and _wished(wished, role, catalog) for wished, role in ((wish.judge, "judge"), (wish.writer, "writer")))
     for name, count in Counter(panel).items():

@@ -27,13 +27,12 @@ class Egress(Protocol):
 
 
 class Meter:
-    """What one exchange has sent and received so far, in bytes; `reused`: over a connection that had served before."""
+    """What one exchange has sent and received so far, in bytes."""
 
-    __slots__ = ("received", "reused", "sent")
+    __slots__ = ("received", "sent")
 
     def __init__(self) -> None:
         self.sent = self.received = 0
-        self.reused = False
 
 
 @contextmanager
@@ -74,22 +73,9 @@ def received(response: aiohttp.ClientResponse) -> int:
     return line + sum(len(name) + len(value) + 4 for name, value in response.raw_headers) + response.content.total_bytes
 
 
-def noticing() -> aiohttp.TraceConfig:
-    """What tells a connection that has served before from a new one."""
-
-    async def reused(_session: aiohttp.ClientSession, context: object, _sent: aiohttp.TraceConnectionReuseconnParams) -> None:
-        _meter(context).reused = True
-
-    trace = aiohttp.TraceConfig()
-    trace.on_connection_reuseconn.append(reused)
-    return trace
-
-
 def _meter(context: object) -> Meter:
     """What the request carries."""
-    meter = getattr(context, "trace_request_ctx", None)
-    if not isinstance(meter, Meter):
-        raise TypeError("a request without a meter")
+    meter: Meter = context.trace_request_ctx  # type: ignore[attr-defined]  # aiohttp gives it as it was handed over
     return meter
 
 

@@ -23,7 +23,7 @@ from pydantic_core import from_json
 from fusiond.call import Call
 from fusiond.errors import ContextTooSmall, Garbled, MemberError, Rejected, Truncated, Unreachable, Unwilling
 from fusiond.members.discretion import discreet, secrets_of
-from fusiond.members.egress import Egress, Meter, counting, metered, noticing, received
+from fusiond.members.egress import Egress, Meter, counting, metered, received
 from fusiond.members.patience import Patience
 from fusiond.members.sse import LIMIT
 
@@ -79,6 +79,7 @@ class Link:
         self._secrets = secrets_of(self._url, self._headers)
         self._session: aiohttp.ClientSession | None = None
         self._fresh: aiohttp.ClientSession | None = None
+        self._idle = 0  # connections that wait for a question, those included that were closed meanwhile
 
     @asynccontextmanager
     async def post(self, path: str, body: Mapping[str, Any], patience: Patience, call: Call | None = None) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -130,27 +131,30 @@ class Link:
             timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_connect=CONNECT_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
-            trace_configs=[noticing(), counting()] if self._egress else [noticing()],
+            trace_configs=[counting()] if self._egress else None,
         )
 
     @asynccontextmanager
     async def _responded(self, ask: Ask, patience: Patience, meter: Meter, *, again: bool) -> AsyncIterator[aiohttp.ClientResponse]:
         with translated(begun=False):
-            response = await self._begun(ask, patience, meter, again=again)
+            response = await self._begun(ask, patience, again=again)
         try:
             if response.status != 200:
                 raise await _refusal(response, patience)
             yield response
         finally:
             meter.received = received(response)
+            self._idle += response.content.at_eof()
             response.close()  # if it was read to its end, its connection is back in the pool already
 
-    async def _begun(self, ask: Ask, patience: Patience, meter: Meter, *, again: bool) -> aiohttp.ClientResponse:
-        """The response, as soon as it has begun. `again`: where a connection was closed while it waited, a new one is taken, for that costs nothing."""
+    async def _begun(self, ask: Ask, patience: Patience, *, again: bool) -> aiohttp.ClientResponse:
+        """The response, as soon as it has begun. `again`: where a waiting connection was closed, a new one is taken: that costs nothing."""
+        reused = self._idle > 0
+        self._idle -= reused
         try:
             return await patience.wait(ask(self.session))
         except _GONE as error:
-            if not (again and meter.reused and _nothing_came(error)):
+            if not (again and reused and _nothing_came(error)):
                 raise
         if self._fresh is None:
             self._fresh = self._opened(once=True)
