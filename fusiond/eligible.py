@@ -77,7 +77,7 @@ class Terms:
         if self.situation.unpayable:
             return Out(reason="unavailable", why=f"what it costs cannot be recorded: {self.situation.unpayable}")
         try:
-            offer(member.tariff, wished(self.request, member, self._bound), self.caps, self.situation.spent)
+            offer(member.tariff, wished(self.request, member, self.bound), self.caps, self.situation.spent)
         except Unpriceable as error:
             return Out(reason="budget", why=f"what it could cost is not known: {error}")
         except TooDear as error:
@@ -92,7 +92,8 @@ class Terms:
         return None
 
     @cached_property
-    def _bound(self) -> Bound:
+    def bound(self) -> Bound:
+        """What the prompt may be billed for. Raises Unpriceable."""
         return most_tokens(self.request)
 
     @cached_property

@@ -13,12 +13,13 @@ from __future__ import annotations
 import codecs
 import re
 from binascii import a2b_base64, a2b_qp
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache, cached_property
 from itertools import chain, pairwise
 from json import JSONDecodeError, JSONDecoder
-from typing import Protocol
+from operator import attrgetter
+from typing import Any, Protocol
 
 from fusiond.chat import Message, Request
 
@@ -106,7 +107,7 @@ class _Allowance:
     size: int = OPENED_BYTES
 
     def grant(self, size: int) -> None:
-        """A text of the request itself: it brings its own share."""
+        """The texts of the request itself bring their own share."""
         self.texts += size // BYTES_EACH
         self.size += size * TIMES
 
@@ -131,12 +132,15 @@ class Patterns:
         """
         if not self._patterns:
             return None
-        compiled = self._compiled
-        texts = _texts(request, alone=self._at_an_edge)
+        searches = self._searches
         try:
-            return next((name for text in texts for name, pattern in compiled if pattern.search(text)), None)
+            for text in _texts(request, alone=self._at_an_edge):
+                for name, search in searches:
+                    if search(text):
+                        return name
         except _TooMuch:
             return TOO_MUCH
+        return None
 
     @cached_property
     def _at_an_edge(self) -> bool:
@@ -144,8 +148,8 @@ class Patterns:
         return any(map(_EDGE.search, self._patterns))
 
     @cached_property
-    def _compiled(self) -> list[tuple[str, _Expression]]:
-        return [(pattern, _compile(pattern)) for pattern in self._patterns]
+    def _searches(self) -> list[tuple[str, Callable[[bytes], _Found | None]]]:
+        return [(pattern, _compile(pattern).search) for pattern in self._patterns]
 
 
 def fault(pattern: str) -> str | None:
@@ -189,10 +193,19 @@ def _texts(request: Request, *, alone: bool = True) -> Iterator[bytes]:
 
     `alone`: also each string of JSON that reads the same in it.
     """
-    allowance = _Allowance()
+    size = 0
+    wrapping: list[str] = []
     for text in filter(None, _strings(request)):
-        allowance.grant(len(text))
-        yield from _readings(text, DEEPEST, allowance, alone)
+        size += len(text)
+        if '"' in text or ":" in text or "\r" in text:
+            wrapping.append(text)
+        else:  # nothing is written inside it, and most texts are so
+            yield text.encode(errors="replace")
+    if wrapping:
+        allowance = _Allowance()
+        allowance.grant(size)
+        for text in wrapping:
+            yield from _readings(text, DEEPEST, allowance, alone)
 
 
 def _strings(request: Request) -> Iterator[str]:
@@ -200,23 +213,40 @@ def _strings(request: Request) -> Iterator[str]:
     waiting: list[object] = [request]
     while waiting:  # no recursion: a schema may be as deep as it likes
         value = waiting.pop()
-        if isinstance(value, Message) and len(value.parts) > 1:
-            yield value.text
-        match value:
-            case str():
-                yield value
-            case bytes():
-                yield _decoded(value)
-            case Mapping():
-                waiting += (*value.keys(), *value.values())
-            case list() | tuple() | set() | frozenset():
-                waiting += value
-            case None | bool():
-                pass
-            case _ if is_dataclass(value):
-                waiting += (getattr(value, field.name) for field in fields(value) if (type(value), field.name) not in _OURS)
-            case _:
-                yield str(value)
+        kind = type(value)
+        if kind is str:
+            yield value
+        elif kind is tuple or kind is list:
+            waiting += value
+        else:
+            waiting += _opener(kind)(value)
+
+
+@cache
+def _opener(kind: type) -> Callable[[Any], Iterable[object]]:
+    """What there is in a value of that type: decided once, for a request has many values of few types."""
+    if kind is bool or kind is type(None):
+        return lambda _: ()
+    if is_dataclass(kind):
+        return _dataclass_opener(kind)
+    if issubclass(kind, Mapping):
+        return lambda mapping: (*mapping.keys(), *mapping.values())
+    if issubclass(kind, list | tuple | set | frozenset):
+        return iter
+    if issubclass(kind, bytes):
+        return lambda content: (_decoded(content),)
+    return lambda value: (str(value),)
+
+
+def _dataclass_opener(kind: type) -> Callable[[Any], Iterable[object]]:
+    """None, False, zero and what is empty are passed over: they say nothing."""
+    names = [field.name for field in fields(kind) if (kind, field.name) not in _OURS]
+    if len(names) < 2:  # of one alone there would be no tuple
+        return lambda value: filter(None, [getattr(value, name) for name in names])
+    read = attrgetter(*names)
+    if issubclass(kind, Message):
+        return lambda message: filter(None, (*read(message), len(message.parts) > 1 and message.text))
+    return lambda value: filter(None, read(value))
 
 
 def _readings(text: str, depth: int, allowance: _Allowance, alone: bool) -> Iterator[bytes]:
@@ -227,7 +257,7 @@ def _readings(text: str, depth: int, allowance: _Allowance, alone: bool) -> Iter
         yield raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if not depth:
         return
-    holds_data = b":" in raw and _data_head().search(raw) is not None  # most strings are short, and this is the quickest look at them
+    holds_data = b":" in raw and _data_head().search(raw) is not None
     if _JSON_OPENS.match(text):
         for string, wraps in _json_strings(text, _ESCAPE_OR_DATA if holds_data else _ESCAPE, alone):
             if wraps:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,11 +72,12 @@ class Keep:
         from fusiond.situation import Situation  # noqa: PLC0415
 
         ledger, budget = self.ledger, revision.config.budget
+        held = ledger.reserved() if budget else Decimal(0)
         return Situation(
             now=asyncio.get_running_loop().time(),
             privacy=revision.config.privacy.default,
             budget=budget,
-            spent=Spent(day=ledger.today() + ledger.reserved(), month=ledger.month() + ledger.reserved()) if budget else Spent(),
+            spent=Spent(day=ledger.today() + held, month=ledger.month() + held) if budget else Spent(),
             unpayable=ledger.fault if budget else None,
             out=self.out(revision),
             traffic=self.traffic,

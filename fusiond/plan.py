@@ -19,6 +19,7 @@ from fusiond.eligible import Skipped, Terms, sorted_out, terms
 from fusiond.errors import BadRequest, ContextExceeded, Forbidden, FusiondError, OverBudget, Unavailable, UnknownModel
 from fusiond.keys import Wanted, wanted
 from fusiond.policy.belief import Model, Voter, skills
+from fusiond.policy.bound import Bound
 from fusiond.policy.budget import Caps
 from fusiond.policy.traffic import Traffic, rank
 from fusiond.situation import Situation
@@ -42,7 +43,8 @@ class Plan:
 
     `calls` are the panel's in its order, further samples included; for `single` they are the order of takeover. `escalation`: who may be asked
     besides in a cascade, in this order. `voters` are the voices of both with what the vote needs to know of them. `because`: why a strategy other
-    than the fusion's was chosen. `caps` None: nothing may be paid; `final`: a call that is too dear ends the request. `deadline` is absolute,
+    than the fusion's was chosen. `caps` None: nothing may be paid; `bound`: what the prompt may
+    be billed for, where somebody of the panel is paid; `final`: a call that is too dear ends the request. `deadline` is absolute,
     seconds on the loop's clock, `time` the wall's when it was made; `grace` seconds after the quorum. `ignored`: limits of the client's that are
     looser than ours.
     """
@@ -67,6 +69,7 @@ class Plan:
     traffic: Traffic
     privacy: Privacy
     caps: Caps | None
+    bound: Bound | None
     final: bool
     ignored: tuple[str, ...]
 
@@ -204,6 +207,7 @@ def _planned(request: Request, fusion: Fusion, catalog: Catalog, situation: Situ
         traffic=situation.traffic.get((f"fusion/{fusion.name}", key.kind), Traffic()) if key else Traffic(),
         privacy=limits.privacy,
         caps=limits.caps,
+        bound=limits.bound if limits.caps and any(call.member.paid for call in (*calls, *escalation)) else None,
         final=_final(situation),
         ignored=limits.ignored,
     )

@@ -87,7 +87,10 @@ class _Ticket:
 
 @dataclass(slots=True, kw_only=True)
 class Purse:
-    """What one request may spend and has spent. `paid`: how many paid calls it may still make; `now` gives the time of the price list (UTC)."""
+    """What one request may spend and has spent.
+
+    `paid`: how many paid calls it may still make; `bound`: of the client's prompt; `now` gives the time of the price list (UTC).
+    """
 
     ledger: Ledger
     caps: Caps | None  # None: nothing may be paid
@@ -95,6 +98,7 @@ class Purse:
     request_id: str
     asked_for: str
     paid: int
+    bound: Bound | None = None
     now: Callable[[], datetime]
     capped: set[str] = field(default_factory=set)  # voices whose answers were cut short by what we sent as max_tokens
     _billed: dict[str, Decimal] = field(default_factory=dict)  # voice -> USD, settled or assumed
@@ -162,13 +166,11 @@ class Purse:
         self.paid = max(1, shares - 1)
         if tariff is None or self.caps is None:
             raise TooDear("its price is not known" if self.caps else "costs money, and there is no [budget]", final=self.final)
-        spent = Spent(
-            request=self.spent(),
-            day=self.ledger.today() + self.ledger.reserved(),
-            month=self.ledger.month() + self.ledger.reserved(),
-        )
+        held = self.ledger.reserved()
+        spent = Spent(request=self.spent(), day=self.ledger.today() + held, month=self.ledger.month() + held)
         try:
-            wish = wished(call.request, call.member, most_tokens(call.request))
+            known = self.bound if call.role == "panel" else None  # whose prompt is the client's own
+            wish = wished(call.request, call.member, known or most_tokens(call.request))
             return wish.bound, offer(tariff, wish, self.caps, spent, shares=shares)
         except Unpriceable as error:
             raise TooDear(f"what it could cost is not known: {error}", final=self.final) from None

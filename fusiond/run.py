@@ -104,6 +104,7 @@ def _purse(plan: Plan, keep: Keep) -> Purse:
         request_id=plan.request.id,
         asked_for=plan.asked_for,
         paid=plan.paid,
+        bound=plan.bound,
         now=lambda: datetime.now(UTC),
     )
 

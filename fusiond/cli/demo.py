@@ -115,8 +115,9 @@ def _name(model: str) -> str:
 @contextmanager
 def _daemon(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     command: Sequence[str] = [sys.executable, "-m", "fusiond", "serve", "--config", str(folder / "config.toml")]
+    environment = {**os.environ, "STATE_DIRECTORY": str(folder)}  # its records are its own, and go with it
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # or the daemon would stay behind
-    with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:  # noqa: S603  # ourselves
+    with (folder / "log").open("wb") as log, subprocess.Popen(command, env=environment, stdout=log, stderr=log) as process:  # noqa: S603  # ourselves
         try:
             yield process
         finally:

@@ -41,6 +41,9 @@ _LEAST = -30
 _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "seed", "frequency_penalty", "presence_penalty", "reasoning_effort")
 
 
+_SPOKEN = {"role", "content"}
+
+
 class OpenAI:
     """A provider with `api = "openai"`."""
 
@@ -139,14 +142,27 @@ class Chunks:
     def read(self, payloads: Iterable[bytes]) -> list[Event]:
         """The events of payloads that came together, neighbouring texts as one. What is wrong with one of them, `end` raises."""
         heard: list[Event] = []
+        texts: list[str] = []
         try:
             for payload in payloads:
                 if self.done or payload == b"[DONE]":
                     self.done = True
                     break
-                self._chunk(payload, heard)
+                try:
+                    chunk = from_json(payload)
+                except ValueError:
+                    chunk = self._torn(payload)
+                if self._halves is None and not self._numbered and (text := _only_text(chunk)):
+                    texts.append(text)
+                    continue
+                if texts:
+                    heard.append(Text(member=self._voice, text="".join(texts)))
+                    texts.clear()
+                self._chunk(chunk, payload, heard)
         except MemberError as error:
             self._fault, self.done = error, True
+        if texts:
+            heard.append(Text(member=self._voice, text="".join(texts)))
         return list(joined(heard)) if len(heard) > 1 else heard
 
     def opened(self, generation: object) -> Opened | None:
@@ -166,11 +182,7 @@ class Chunks:
         reason = "tool_calls" if self._places.made and self.reason in (None, "stop") else self.reason or "stop"
         return [*([Text(member=self._voice, text=rest)] if rest else ()), Finished(member=self._voice, reason=reason)]
 
-    def _chunk(self, payload: bytes, heard: list[Event]) -> None:
-        try:
-            chunk = from_json(payload)
-        except ValueError:
-            chunk = self._torn(payload)
+    def _chunk(self, chunk: Any, payload: bytes, heard: list[Event]) -> None:
         try:
             self._said(chunk, payload, heard)
         except (AttributeError, IndexError, KeyError, TypeError) as error:
@@ -255,6 +267,27 @@ class Chunks:
             cache_write_tokens=count(prompt.get("cache_write_tokens")),
             cost=bill(usage, "cost"),
         )
+
+
+def _only_text(chunk: Any) -> str | None:
+    """The text of a chunk that tells nothing else, as nearly all do; None: it is to be read with care."""
+    try:
+        (choice,) = chunk["choices"]
+        delta = choice["delta"]
+        text = delta["content"]
+    except (KeyError, TypeError, ValueError):
+        return None
+    if (
+        type(text) is not str
+        or (len(delta) > 1 and delta.keys() != _SPOKEN)
+        or choice.get("finish_reason")
+        or choice.get("index")
+        or chunk.get("usage")
+        or chunk.get("error")
+        or chunk.get("object") == "error"
+    ):
+        return None
+    return text
 
 
 def bill(told: Mapping[str, Any], field: str) -> Decimal | None:

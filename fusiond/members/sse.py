@@ -5,7 +5,7 @@ A read may bring half a message or several. One that grows beyond `LIMIT` is no 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import codecs
 
 from fusiond.errors import Garbled
 
@@ -24,40 +24,37 @@ class LineDecoder:
     def feed(self, data: bytes) -> list[bytes]:
         """The lines that are complete now. Raises Garbled."""
         *lines, rest = data.split(b"\n")
-        if lines and self._rest:
+        if self._rest and lines:
             lines[0] = bytes(self._rest) + lines[0]
             self._rest.clear()
-        self._rest += rest
-        if len(self._rest) > LIMIT:
-            self._rest.clear()
-            raise Garbled(f"a line of more than {LIMIT} bytes")
-        return [line for line in (raw.strip() for raw in lines) if line]
+        if rest:
+            self._rest += rest
+            if len(self._rest) > LIMIT:
+                self._rest.clear()
+                raise Garbled(f"a line of more than {LIMIT} bytes")
+        return self._payloads(lines)
 
     def end(self) -> list[bytes]:
         """What stands after the last line break: a last line that was not ended, if there is one."""
-        last = bytes(self._rest.strip())
+        last = bytes(self._rest)
         self._rest.clear()
-        return [last] if last else []
+        return self._payloads([last])
+
+    def _payloads(self, lines: list[bytes]) -> list[bytes]:
+        return [line for raw in lines if (line := raw.strip())]
 
 
-class SseDecoder:
+class SseDecoder(LineDecoder):
     """The `data` of server-sent events. Comments and the fields `event`, `id` and `retry` say nothing here.
 
     Every data line is a payload of its own: providers write one JSON document a line, and some forget the empty line between two events.
     """
 
-    __slots__ = ("_lines",)
+    __slots__ = ()
 
-    def __init__(self) -> None:
-        self._lines = LineDecoder()
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """The payloads that are complete now. Raises Garbled."""
-        return _payloads(self._lines.feed(data))
-
-    def end(self) -> list[bytes]:
-        """A last payload whose line was not ended."""
-        return _payloads(self._lines.end())
+    def _payloads(self, lines: list[bytes]) -> list[bytes]:
+        """What the data lines say; one without data is as good as a comment."""
+        return [payload for line in lines if line and (payload := line[5:].strip() if line.startswith(b"data:") else _odd(line))]
 
 
 class WholeDecoder:
@@ -92,10 +89,7 @@ def decoder_of(content_type: str) -> SseDecoder | WholeDecoder:
             return SseDecoder()
 
 
-_DATA = (b"data:", b"\xef\xbb\xbfdata:")
-"""A data line; the first of all may stand behind a byte order mark."""
-
-
-def _payloads(lines: Iterable[bytes]) -> list[bytes]:
-    """What the data lines say; one without data is as good as a comment."""
-    return [payload for line in lines if line.startswith(_DATA) and (payload := line.partition(b":")[2].lstrip())]
+def _odd(line: bytes) -> bytes:
+    """What a line says that does not begin with its name: blanks may stand before it, and a byte order mark before the first of all."""
+    bare = line.strip().removeprefix(codecs.BOM_UTF8)
+    return bare[5:].lstrip() if bare.startswith(b"data:") else b""

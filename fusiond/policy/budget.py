@@ -85,6 +85,10 @@ class _Pot:
     def left(self) -> Decimal:
         return max(self.cap - self.gone, Decimal(0))
 
+    @property
+    def share(self) -> Decimal:
+        return self.left / self.parts
+
 
 def offer(tariff: Tariff, wish: Wish, caps: Caps, spent: Spent, *, shares: int = 1) -> Offer:
     """The call that the caps allow. Raises TooDear with the cap that stands in its way.
@@ -111,17 +115,16 @@ def _pots(caps: Caps, spent: Spent, shares: int) -> Iterator[_Pot]:
 
 def _affordable(tariff: Tariff, bound: Bound, most: int, pots: Sequence[_Pot]) -> int:
     """The longest answer, of at most so many tokens, that every cap pays for. Raises TooDear where it is too short to be worth asking for."""
-    longest, least = most, min(LEAST_TOKENS, most)
-    for pot in pots:
-        tokens = tariff.most_completion(pot.left / pot.parts, bound.tokens, bound.images)
-        if tokens is None:
-            continue
-        if tokens < least:
-            _payable(tariff, bound, least, pots)  # names a cap that is below even that
-            share = f"{_usd(pot.left / pot.parts)}, its share of what is left of the {pot.period}'s {_usd(pot.cap)}"
-            raise TooDear(f"could say {tokens} tokens for {share}, and fewer than {least} are not worth asking for")
-        longest = min(longest, tokens)
-    return longest
+    scarcest = min(pots, key=lambda pot: pot.share, default=None)
+    tokens = None if scarcest is None else tariff.most_completion(scarcest.share, bound.tokens, bound.images)
+    if scarcest is None or tokens is None:
+        return most
+    least = min(LEAST_TOKENS, most)
+    if tokens < least:
+        _payable(tariff, bound, least, pots)  # names a cap that is below even that
+        share = f"{_usd(scarcest.share)}, its share of what is left of the {scarcest.period}'s {_usd(scarcest.cap)}"
+        raise TooDear(f"could say {tokens} tokens for {share}, and fewer than {least} are not worth asking for")
+    return min(most, tokens)
 
 
 def _payable(tariff: Tariff, bound: Bound, tokens: int, pots: Iterable[_Pot]) -> Decimal:

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,9 @@ log = logging.getLogger(__name__)
 
 GATHER_SECONDS = 0.05
 """How long a write waits for others, where nobody waits for it: a transaction costs more than what is in it."""
+
+MOMENT_SECONDS = 0.004
+"""How long also somebody who waits is kept for others: those who ask at the same time share a commit."""
 
 RETRY_SECONDS = 1.0
 """How long a refused commit waits for its next try, where nobody calls for it before."""
@@ -84,12 +88,8 @@ class _Waiter:
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[None]
 
-    def tell(self, reason: str | None) -> None:
-        """From the writer's thread. A loop that is closed has nobody left who waits."""
-        with suppress(RuntimeError):
-            self.loop.call_soon_threadsafe(self._end, reason)
-
-    def _end(self, reason: str | None) -> None:
+    def end(self, reason: str | None) -> None:
+        """In the loop that waits."""
         if self.future.done():  # cancelled
             return
         if reason is None:
@@ -212,6 +212,8 @@ class Database:
             with self._turn:
                 self._turn.wait_for(lambda: self._called or self._queue)
                 self._turn.wait_for(lambda: self._called, timeout=RETRY_SECONDS if self.failing else GATHER_SECONDS)
+            time.sleep(MOMENT_SECONDS)
+            with self._turn:
                 self._called = False
                 last = self._closing
                 batch = tuple(self._queue)
@@ -253,12 +255,18 @@ class Database:
 
     def _tell(self, until: int, reason: str | None) -> int:
         """Release those who wait for the first so many writes (`reason`: with an error). For how many the last of them waited; 0: nobody did."""
-        last = 0
+        told: list[_Waiter] = []
         while self._waiters and self._waiters[0].until <= until:
-            waiter = self._waiters.popleft()
-            waiter.tell(reason)
-            last = waiter.until
-        return last
+            told.append(self._waiters.popleft())
+        for loop in {waiter.loop for waiter in told}:
+            with suppress(RuntimeError):  # a loop that is closed has nobody left who waits
+                loop.call_soon_threadsafe(_end, [waiter for waiter in told if waiter.loop is loop], reason)
+        return told[-1].until if told else 0
+
+
+def _end(waiters: Sequence[_Waiter], reason: str | None) -> None:
+    for waiter in waiters:
+        waiter.end(reason)
 
 
 def _commit(connection: sqlite3.Connection, batch: Sequence[_Write]) -> dict[_Write, str]:
