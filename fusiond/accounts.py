@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Mapping
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import TypeVar
 
 from aiohttp import web
 
+from fusiond.config.tree import BudgetConfig
 from fusiond.errors import BadRequest, NotFound, Unavailable
 from fusiond.keep import Keep
 from fusiond.report import plain
@@ -25,8 +27,9 @@ _STATUS = re.compile(r"[1-5]\d\d")
 class Accounts:
     """The endpoints. Amounts are decimal strings, times are UTC."""
 
-    def __init__(self, keep: Keep) -> None:
+    def __init__(self, keep: Keep, budget: BudgetConfig | None) -> None:
         self._keep = keep
+        self._budget = budget
 
     async def told(self, http: web.Request) -> web.Response:
         """The answer to what was asked for. Raises BadRequest, NotFound, or Unavailable where the file cannot be read."""
@@ -55,6 +58,7 @@ class Accounts:
                 "saved_usd": plain(summary.saved),
                 "by_member": {name: plain(amount) for name, amount in summary.by_member.items()},
                 "by_fusion": {name: plain(amount) for name, amount in summary.by_fusion.items()},
+                "caps": {name: None if cap is None else plain(cap) for name, cap in self._caps().items()},
             }
         )
 
@@ -95,6 +99,10 @@ class Accounts:
         if row is None:
             raise NotFound("there is no record of this request")
         return web.json_response(row)
+
+    def _caps(self) -> dict[str, Decimal | None]:
+        budget = self._budget or BudgetConfig()
+        return {"request": budget.per_request_usd, "day": budget.per_day_usd, "month": budget.per_month_usd}
 
     def _opened(self) -> Ledger:
         if self._keep.ledger.fault:

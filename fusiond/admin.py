@@ -105,7 +105,7 @@ class Admin:
     async def _account(self, http: web.Request) -> web.Response:
         from fusiond.accounts import Accounts  # noqa: PLC0415  # a daemon is there at once
 
-        return await Accounts(self._keep).told(http)
+        return await Accounts(self._keep, self._revision.config.budget).told(http)
 
     def _barred(self, member: Member, outs: Mapping[str, Out]) -> Barred | None:
         """Why nobody may ask the member now; None: it may be asked."""
@@ -177,4 +177,4 @@ def _dollars(each: Decimal) -> str:
 def _fusion(name: str, catalog: Catalog) -> dict[str, Any]:
     fusion = catalog.fusions[name]
     panel = [{"member": seat.member, "samples": seat.samples, "temperature": seat.temperature} for seat in fusion.panel]
-    return {"strategy": fusion.config.strategy, "panel": panel, "judge": fusion.judge, "writer": fusion.writer}
+    return {"strategy": fusion.config.strategy, "panel": panel, "escalate": fusion.escalate, "judge": fusion.judge, "writer": fusion.writer}

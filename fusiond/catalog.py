@@ -49,9 +49,13 @@ class ModelFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderFacts:
-    """What one look at a provider brought; `error` says why nothing, `lost`: there was no way to it, `closed`: why nobody of it can be asked."""
+    """What one look at a provider brought; `complete`: it has no other models; `error` says why it brought nothing.
+
+    `lost`: there was no way to it; `closed`: why nobody of it can be asked.
+    """
 
     models: Mapping[str, ModelFacts] = field(default_factory=dict)
+    complete: bool = False
     error: str | None = None
     lost: bool = False
     closed: str | None = None

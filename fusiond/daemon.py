@@ -172,7 +172,7 @@ class Daemon:
             revision.learn({name: recalled}, recalled=True)
         said = await _seen(name, provider)
         if said.lost:
-            revision.lose(name, said.error or "cannot be reached", self._keep.reach)
+            revision.lose(name, (said.error or "cannot be reached").removeprefix("no price list: "), self._keep.reach)
         if revision.learn({name: said}):
             log.info("providers: %s: %s", name, said.error or f"{len(said.models)} models")
 

@@ -35,11 +35,15 @@ class Skipped:
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """What one request may do now. `caps` None: nothing may be paid. `ignored`: the client's limits that are looser than what holds."""
+    """What one request may do now.
+
+    `because`: who says how far it may go. `caps` None: nothing may be paid. `ignored`: the client's limits that are looser than what holds.
+    """
 
     request: Request
     situation: Situation
     privacy: Privacy
+    because: str
     caps: Caps | None
     ignored: tuple[str, ...]
 
@@ -64,7 +68,7 @@ class Terms:
 
     def _forbidden(self, member: Member) -> Out | None:
         if not allows(self.privacy, member.place):
-            return Out(reason="privacy", why=f"is {member.place}, and this request is {self.privacy}")
+            return Out(reason="privacy", why=f"is {member.place}, and this request is {self.privacy} ({self.because})")
         return Out(reason="unavailable", why=member.unavailable) if member.unavailable else None
 
     def _unpayable(self, member: Member) -> Out | None:
@@ -109,12 +113,18 @@ def text_bytes(request: Request) -> int:
 def terms(request: Request, fusion: Fusion, situation: Situation) -> Terms:
     """The strictest of what the configuration, the fusion and the request say; a looser limit of the client's is named, and has no effect."""
     budget, config, limits = situation.budget, fusion.config, request.limits
-    privacy = strictest(situation.privacy, config.privacy, *(limit.privacy for limit in limits))
+    wishes = [
+        ("privacy.default", situation.privacy),
+        (f"fusions.{fusion.name}.privacy", config.privacy),
+        *((limit.name, limit.privacy) for limit in limits),
+    ]
+    privacy = strictest(*(wish for _, wish in wishes))
     cap = _least(budget.per_request_usd if budget else None, config.max_cost_usd, *(limit.max_cost_usd for limit in limits))
     return Terms(
         request=request,
         situation=situation,
         privacy=privacy,
+        because=next((name for name, wish in wishes if wish == privacy), ""),
         caps=Caps(request=cap, day=budget.per_day_usd, month=budget.per_month_usd) if budget else None,
         ignored=tuple(limit.name for limit in limits if _looser(limit, privacy, cap)),
     )

@@ -248,7 +248,7 @@ def _final(situation: Situation) -> bool:
 def _refuse_dear(skipped: Iterable[Skipped]) -> None:
     """Raises OverBudget where somebody is left out for it."""
     if dear := [skip for skip in skipped if skip.reason == "budget"]:
-        raise OverBudget(_told(dear), param="model")
+        raise OverBudget(f"nobody is asked, since budget.when_exhausted is 'reject' ({_told(dear)})", param="model")
 
 
 def _as_the_request_is(request: Request, strategy: StrategyName) -> tuple[StrategyName, Because | None]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fusiond import guess
-from fusiond.catalog import Catalog, Discovered, Fusion, Member, ModelFacts, ProviderFacts
+from fusiond.catalog import Catalog, Discovered, Fusion, Member, ModelFacts, ProviderFacts, nearest
 from fusiond.config.tree import (
     Config,
     FusionConfig,
@@ -142,9 +142,17 @@ def _member(name: str, entry: MemberConfig, config: Config, discovered: Discover
         first_token_seconds=entry.first_token_seconds,
         stall_seconds=entry.stall_seconds,
         total_seconds=entry.total_seconds,
-        unavailable=facts.unavailable or said.closed,
+        unavailable=facts.unavailable or said.closed or (_unlisted(entry, said) if isinstance(provider, OpenRouterConfig) else None),
         discovered=discovered_at,
     )
+
+
+def _unlisted(entry: MemberConfig, said: ProviderFacts) -> str | None:
+    """A model that is not on the list of a provider that lists all it has, its variants (`:nitro`) aside."""
+    known = said.models.keys()
+    if not said.complete or entry.model in known or entry.price or entry.model.rpartition(":")[0] in known:
+        return None
+    return f"the provider lists no model '{entry.model}'{nearest(entry.model, known)}"
 
 
 def _own(price: Price) -> Tariff:

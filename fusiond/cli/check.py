@@ -5,13 +5,26 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
 from fusiond.catalog import Catalog
-from fusiond.config import Config, ConfigErrors, FusionConfig, Seat, candidates, load, locate
+from fusiond.config import (
+    Config,
+    ConfigErrors,
+    FusionConfig,
+    OpenAIConfig,
+    OpenRouterConfig,
+    Seat,
+    Secret,
+    SecretError,
+    candidates,
+    load,
+    locate,
+)
+from fusiond.config.tree import Conditions
 from fusiond.resolve import resolve
 
 
@@ -37,9 +50,16 @@ def _facts(config: Config, catalog: Catalog) -> dict[str, Any]:
         "files": config.files,
         "members": {name: {"provider": member.provider, "model": member.model, "place": member.place} for name, member in catalog.members.items()},
         "fusions": {
-            name: {"strategy": fusion.strategy, "panel": [asdict(seat) for seat in fusion.panel], "judge": fusion.judge, "writer": fusion.writer}
+            name: {
+                "strategy": fusion.strategy,
+                "panel": [asdict(seat) for seat in fusion.panel],
+                "escalate": fusion.escalate,
+                "judge": fusion.judge,
+                "writer": fusion.writer,
+            }
             for name, fusion in config.fusions.items()
         },
+        "routes": [{"use": route.use, "when": asdict(route.when)} for route in config.routes],
         "aliases": config.aliases,
     }
 
@@ -52,7 +72,10 @@ def _lines(config: Config, catalog: Catalog) -> Iterable[str]:
     yield f"{config.path} is valid."
     yield from _table("Members", [(name, member.provider, member.model, member.place) for name, member in catalog.members.items()])
     yield from _table("Fusions", [_recipe(name, fusion) for name, fusion in config.fusions.items()])
+    yield from _table("Routes of auto", [(_when(route.when), "to", route.use) for route in config.routes])
     yield from _table("Aliases", [(name, "is", target) for name, target in config.aliases.items()])
+    yield from _table("Limits", list(_limits(config)))
+    yield from _table("Secrets, as they are here", [(name, _state(secret)) for name, secret in _secrets(config)])
     if not config.fusions:
         yield "There are no members: the fusion of this configuration is made of what its providers have."
     if any(seat.member.endswith("/*") for fusion in config.fusions.values() for seat in fusion.panel):
@@ -69,7 +92,37 @@ def _table(title: str, rows: Sequence[Sequence[str]]) -> Iterable[str]:
 
 
 def _recipe(name: str, fusion: FusionConfig) -> tuple[str, ...]:
-    return f"fusion/{name}", fusion.strategy, ", ".join(map(_seat, fusion.panel)), _roles(fusion.judge, fusion.writer)
+    helped = f"then {', '.join(fusion.escalate)}" if fusion.escalate else ""
+    return f"fusion/{name}", fusion.strategy, ", ".join(map(_seat, fusion.panel)), helped or _roles(fusion.judge, fusion.writer)
+
+
+def _when(conditions: Conditions) -> str:
+    told = {name: value for name, value in asdict(conditions).items() if value is not None}
+    return ", ".join(f"{name} = {json.dumps(value)}" for name, value in told.items()) or "always"
+
+
+def _limits(config: Config) -> Iterator[tuple[str, str]]:
+    budget = config.budget
+    caps = {} if budget is None else {"request": budget.per_request_usd, "day": budget.per_day_usd, "month": budget.per_month_usd}
+    told = ", ".join(f"${cap} a {period}" for period, cap in caps.items() if cap is not None) or "no cap"
+    yield "money", "nothing is ever paid: there is no [budget]" if budget is None else f"{told}; beyond that {budget.when_exhausted}"
+    yield "privacy", config.privacy.default
+    yield "offline", config.offline.mode
+
+
+def _secrets(config: Config) -> Iterator[tuple[str, Secret]]:
+    for name, provider in config.providers.items():
+        if isinstance(provider, OpenAIConfig | OpenRouterConfig) and provider.api_key:
+            yield f"the key of {name}", provider.api_key
+    for index, token in enumerate(config.server.tokens):
+        yield f"server.tokens[{index}]", token
+
+
+def _state(secret: Secret) -> str:
+    try:
+        return f"{secret.place} is set" if secret.read() else f"{secret.place} is not set or empty"
+    except SecretError as error:
+        return str(error)
 
 
 def _seat(seat: Seat) -> str:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from fusiond.cli.client import Client
-from fusiond.cli.terminal import say, show_json, show_table
+from fusiond.cli.terminal import dollars, say, show_json, show_table
 
 Lines = Iterable[Mapping[str, Any]]
 
@@ -22,21 +22,22 @@ def costs(client: Client, since: str | None, *, as_json: bool) -> None:
         return
     spent, saved = told["spent"], told["saved"]
     total, gained = _sum(spent), _sum(saved)
-    say(f"today {_usd(ledger['today_usd'])}, this month {_usd(ledger['month_usd'])}, set aside for calls under way {_usd(ledger['reserved_usd'])}")
-    say(f"{'since ' + since if since else 'in all'}: spent {_usd(total)}, saved {_usd(gained)} against always asking the strongest")
-    show_table(("member", "calls", "spent"), [(name, str(calls), _usd(usd)) for name, (calls, usd) in _by(spent, "member").items()])
+    caps = ledger["caps"]
+    say(f"today {_of(ledger['today_usd'], caps['day'])}, this month {_of(ledger['month_usd'], caps['month'])} (UTC)")
+    say(f"set aside for calls under way: {dollars(ledger['reserved_usd'])}")
+    effect = f"saved about {dollars(gained)}" if gained >= 0 else f"cost about {dollars(-gained)} more"
+    say(f"{'since ' + since if since else 'in all'}: spent {dollars(total)}; against always asking the strongest, cascades {effect}")
+    show_table(("member", "calls", "spent"), [(name, str(calls), dollars(usd)) for name, (calls, usd) in _by(spent, "member").items()])
     show_table(("fusion", "calls", "spent", "saved"), _fusions(spent, saved))
-    days = [(line["day"], line["member"], line["fusion"], str(line["calls"]), _usd(line["usd"])) for line in spent]
+    days = [(line["day"], line["member"], line["fusion"], str(line["calls"]), dollars(line["usd"])) for line in spent]
     show_table(("day", "member", "fusion", "calls", "spent"), days)
 
 
 def _fusions(spent: Lines, saved: Lines) -> list[tuple[str, ...]]:
-    gains = {name: usd for name, (_, usd) in _by(saved, "fusion", count="requests").items()}
-    costs = _by(spent, "fusion")
-    names = dict.fromkeys((*costs, *gains))
-    return [
-        (name, str(costs[name][0] if name in costs else 0), _usd(costs[name][1] if name in costs else 0), _usd(gains.get(name, 0))) for name in names
-    ]
+    gains, costs = _by(saved, "fusion", count="requests"), _by(spent, "fusion")
+    nothing = (0, Decimal(0))
+    rows = ((name, costs.get(name, nothing), gains.get(name, nothing)) for name in dict.fromkeys((*costs, *gains)))
+    return [(name, str(calls), dollars(usd), dollars(gain)) for name, (calls, usd), (_, gain) in rows]
 
 
 def _by(lines: Lines, key: str, count: str = "calls") -> dict[str, tuple[int, Decimal]]:
@@ -48,12 +49,9 @@ def _by(lines: Lines, key: str, count: str = "calls") -> dict[str, tuple[int, De
     return dict(sorted(sums.items(), key=lambda named: (-named[1][1], named[0])))
 
 
+def _of(spent: str, cap: str | None) -> str:
+    return dollars(spent) + (f" of {dollars(cap)}" if cap else "")
+
+
 def _sum(lines: Lines) -> Decimal:
     return sum((Decimal(line["usd"]) for line in lines), Decimal(0))
-
-
-def _usd(amount: str | Decimal | int) -> str:
-    """Cents where that says enough, else as many digits as a small amount needs."""
-    usd = Decimal(amount)
-    digits = 2 if usd == 0 or abs(usd) >= 1 else 6
-    return f"{'-' if usd < 0 else ''}${abs(usd):.{digits}f}"

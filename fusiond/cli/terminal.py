@@ -8,6 +8,7 @@ import sys
 import termios
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
@@ -68,3 +69,12 @@ def unechoed() -> Iterator[None]:
         yield
     finally:
         termios.tcsetattr(0, termios.TCSADRAIN, before)
+
+
+def dollars(amount: str | float | Decimal) -> str:
+    """Cents where that says enough, else as many digits as a small amount needs: what is not free must not look so."""
+    usd = Decimal(str(amount))
+    if abs(usd) >= 1 or not usd:
+        return f"{'-' if usd < 0 else ''}${abs(usd):.2f}"
+    shown = f"{abs(usd):.6f}"
+    return f"{'-' if usd < 0 else ''}${shown if Decimal(shown) else f'{abs(usd):.2g}'}"

@@ -14,7 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from fusiond.cli.terminal import console, plain, say, unechoed
+from fusiond.cli.terminal import console, dollars, plain, say, unechoed
 
 WIDTH, LINES = 34, 9
 
@@ -24,7 +24,7 @@ _DECISIONS = {"no_key": "not a question that can be counted", "actor": "left to 
 """Words for those that are none by themselves."""
 
 _LACKS = {
-    "budget": "the budget was too small for everybody",
+    "budget": "not everybody may be paid",
     "privacy": "not everybody may see the question",
     "offline": "not everybody can be reached",
     "output_capped": "the budget was too small for a longer answer",
@@ -100,7 +100,7 @@ def outcome(watched: Watched) -> list[str]:
         f"confidence {sure:.2f}" if sure is not None else "",
         f"agreement {trace['agreement']:.2f}" if sure is not None else "",
     ]
-    parts += [f"{watched.seconds:.1f} s", f"${trace.get('cost_usd', 0):.4f}"]
+    parts += [f"{watched.seconds:.1f} s", dollars(trace.get("cost_usd", 0))]
     return [*lines, ", ".join(part for part in parts if part)]
 
 
@@ -121,7 +121,7 @@ def details(member: Mapping[str, Any]) -> str:
     parts = [_named(_STATUS, member["status"]), f"says {member['key']}" if member["key"] else "", member["error"] or ""]
     parts += [f"first token {member['first_token_ms']:.0f} ms" if member["first_token_ms"] is not None else ""]
     parts += [f"{member['total_ms']:.0f} ms" if member["total_ms"] is not None else "", f"{usage['completion_tokens']} tokens" if usage else ""]
-    parts += [f"${member['cost_usd']:.4f}"]
+    parts += [dollars(member["cost_usd"])]
     return ", ".join(part for part in parts if part)
 
 

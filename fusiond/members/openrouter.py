@@ -68,7 +68,7 @@ class OpenRouter:
         except MemberError as error:
             return ProviderFacts(error=f"no price list: {error.message}", lost=error.lost)
         await self._keep(document)
-        return ProviderFacts(models=_facts(models))
+        return ProviderFacts(models=_facts(models), complete=True)
 
     async def bill(self, generation: str) -> Decimal | None:
         """What a call has cost in the end (USD); None: it is not known yet. Raises MemberError."""

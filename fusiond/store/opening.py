@@ -79,7 +79,9 @@ def _locked(place: Path) -> int:
     except BlockingIOError:
         keeper = os.read(lock, 20).decode(errors="replace") or "unknown"
         os.close(lock)
-        raise StoreError(f"another fusiond (pid {keeper}) keeps {place}: stop it, or give this one a path of its own") from None
+        raise StoreError(
+            f"another fusiond (pid {keeper}) keeps {place}: stop it, or give this one a state directory of its own ($XDG_STATE_HOME)"
+        ) from None
     except OSError:
         os.close(lock)
         raise

@@ -116,7 +116,7 @@ async def test_without_a_wish_everybody_is_asked(tmp_path: Path) -> None:
         assert len(all_of_it.beside.chats) == len(all_of_it.far.chats) == 1
 
 
-WAYS = ["header", "body", "fusion"]
+WAYS = {"header": "X-Fusiond-Privacy", "body": "fusion.privacy", "fusion": "fusions.home.privacy"}
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -129,8 +129,8 @@ async def test_a_local_question_stays_here(tmp_path: Path, way: str) -> None:
             code, document, told = await all_of_it.ask(model, headers, **fields)
             assert (code, document["choices"][0]["message"]["content"]) == (200, "Yes.")
             assert left_out(document) == {
-                "beside": "privacy: is lan, and this request is local",
-                "far": "privacy: is remote, and this request is local",
+                "beside": f"privacy: is lan, and this request is local ({WAYS[way]})",
+                "far": f"privacy: is remote, and this request is local ({WAYS[way]})",
             }
             assert "privacy" in document["fusion"]["degraded"]
             assert "privacy" in told["X-Fusiond-Degraded"].split(",")
@@ -141,7 +141,7 @@ async def test_a_lan_question_stays_in_the_house(tmp_path: Path) -> None:
     """The local network is asked, the rest of the world is not."""
     async with world(tmp_path) as all_of_it:
         code, document, _ = await all_of_it.ask("fusion", {"X-Fusiond-Privacy": "LAN "}, fusion={"trace": True})
-        assert (code, left_out(document)) == (200, {"far": "privacy: is remote, and this request is lan"})
+        assert (code, left_out(document)) == (200, {"far": "privacy: is remote, and this request is lan (X-Fusiond-Privacy)"})
         assert (len(all_of_it.beside.chats), all_of_it.far.connections.most) == (1, 0)
 
 
@@ -173,7 +173,7 @@ async def test_judges_writers_and_those_who_may_be_asked_later_are_left_out_too(
             code, document, _ = await all_of_it.ask(model, {"X-Fusiond-Privacy": "local"}, fusion={"trace": True})
             assert (code, document["choices"][0]["message"]["content"]) == (200, "Yes.")
             assert "privacy" in document["fusion"]["degraded"]
-            assert left_out(document) == {"far": "privacy: is remote, and this request is local"}
+            assert left_out(document) == {"far": "privacy: is remote, and this request is local (X-Fusiond-Privacy)"}
         assert all_of_it.untouched()
 
 

@@ -55,6 +55,10 @@ def test_good(good: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "  fusion/default  vote  big, qwen x3, ollama/*  judge big",
         "Aliases:",
         "  gpt-4o  is  fusion",
+        "Limits:",
+        "  money    nothing is ever paid: there is no [budget]",
+        "  privacy  any",
+        "  offline  auto",
         "PROVIDER/* is every model that can chat, as the provider tells when the daemon runs.",
     ]
 

@@ -30,6 +30,8 @@ last = 'x # y'
 use = 1
 [[routes]]
 use = 2
+[routes.when]
+tools = true
 '''
 
 
@@ -51,5 +53,10 @@ def test_places() -> None:
         (*members, "last"): 20,
         (*members, "key"): 21,
         ("routes",): 23,
-        ("routes", "use"): 24,
+        ("routes", 0): 23,
+        ("routes", 0, "use"): 24,
+        ("routes", 1): 25,
+        ("routes", 1, "use"): 26,
+        ("routes", 1, "when"): 27,
+        ("routes", 1, "when", "tools"): 28,
     }

@@ -279,8 +279,8 @@ when = { task = "cod", tols = true }
         "fusions.default.panel[0]: there is no member 'qwn' (did you mean 'qwen'?) [line 15]",
         "fusions.default.quorum: must be at least 1 [line 16]",
         "fusions.default.escalate[0]: there is no member 'gemma' [line 17]",
-        "routes[0].when.task: must be 'code', 'choice', 'number', 'boolean', 'label', 'text', 'json' or 'prose' (did you mean 'code'?) [line 18]",
-        "routes[0].when.tols: unknown key (did you mean 'tools'?) [line 18]",
+        "routes[0].when.task: must be 'code', 'choice', 'number', 'boolean', 'label', 'text', 'json' or 'prose' (did you mean 'code'?) [line 20]",
+        "routes[0].when.tols: unknown key (did you mean 'tools'?) [line 20]",
     ]
 
 

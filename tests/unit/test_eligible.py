@@ -92,9 +92,9 @@ def test_without_a_budget_there_are_no_caps() -> None:
         ("any", "remote", None),
         ("any", "lan", None),
         ("lan", "lan", None),
-        ("lan", "remote", "privacy: is remote, and this request is lan"),
-        ("local", "lan", "privacy: is lan, and this request is local"),
-        ("local", "remote", "privacy: is remote, and this request is local"),
+        ("lan", "remote", "privacy: is remote, and this request is lan (privacy.default)"),
+        ("local", "lan", "privacy: is lan, and this request is local (privacy.default)"),
+        ("local", "remote", "privacy: is remote, and this request is local (privacy.default)"),
         ("local", "local", None),
     ],
 )
@@ -110,7 +110,7 @@ def test_the_first_reason_is_told() -> None:
     request = question("word " * 100)
     request = replace(request, messages=(*request.messages, IMAGE))
     out = {"a": Out(reason="cooling", why="failed 3 times in a row", until=5.0)}
-    assert why(made(request, privacy="local", out=out), asked) == "privacy: is remote, and this request is local"
+    assert why(made(request, privacy="local", out=out), asked) == "privacy: is remote, and this request is local (privacy.default)"
     assert why(made(request, out=out), asked) == "unavailable: no key"
     asked = replace(asked, unavailable=None)
     unfit = made(request, out=out).unfit(asked)
@@ -202,7 +202,7 @@ def test_a_judge_reads_the_request_as_text() -> None:
     told = why(made(request, budget=less).judging(), paid())
     assert told
     assert told.startswith("budget: could cost")
-    assert why(made(request, privacy="lan", budget=NO_CAPS).judging(), paid()) == "privacy: is remote, and this request is lan"
+    assert why(made(request, privacy="lan", budget=NO_CAPS).judging(), paid()) == "privacy: is remote, and this request is lan (privacy.default)"
 
 
 def test_sorted_out() -> None:

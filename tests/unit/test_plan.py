@@ -453,7 +453,7 @@ def test_the_first_who_is_back_says_when() -> None:
 def test_an_exhausted_budget_may_refuse_the_whole_request(members: tuple[str, ...], fusion: dict[str, Any]) -> None:
     """With `reject`, whoever is too dear; with `local` the others answer, and so they do where there is no budget to exhaust."""
     served = catalog(*members, facts={"x": DEAR}, **fusion)
-    with pytest.raises(OverBudget, match=r"^x: could cost \$") as error:
+    with pytest.raises(OverBudget, match=r"^nobody is asked, since budget.when_exhausted is 'reject' \(x: could cost \$") as error:
         planned(served, now={"budget": STRICT}, sampling=Sampling(max_tokens=10_000))
     assert (error.value.status, error.value.param) == (402, "model")
     for budget in (None, replace(STRICT, when_exhausted="local")):
