@@ -65,9 +65,7 @@ class Accounts:
     async def _costs(self, query: Query) -> web.Response:
         ledger = self._opened()
         _known(query, "since")
-        since = query.get("since", "")
-        if since:
-            _day(since)
+        since = _day(query.get("since"))
         costs, savings = await _read(ledger.costs(since))
         spent = [{"day": cost.day, "member": cost.member, "fusion": cost.fusion, "calls": cost.calls, "usd": plain(cost.usd)} for cost in costs]
         saved = [{"day": line.day, "fusion": line.fusion, "requests": line.requests, "usd": plain(line.usd)} for line in savings]
@@ -87,7 +85,7 @@ class Accounts:
                 limit=_limit(query),
                 before=query.get("before"),
                 model=query.get("model"),
-                fusion=query.get("fusion"),
+                fusion=_fusion(query),
                 status=_status(query),
                 since=_since(query),
             )
@@ -133,6 +131,12 @@ def _limit(query: Query) -> int:
     return int(text)
 
 
+def _fusion(query: Query) -> str | None:
+    """By its name, or by the name under which it is served."""
+    name = query.get("fusion")
+    return name and name.removeprefix("fusion/")
+
+
 def _status(query: Query) -> int | None:
     text = query.get("status")
     if text is None:
@@ -157,8 +161,8 @@ def _utc(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _day(text: str) -> None:
+def _day(text: str | None) -> str:
     try:
-        date.fromisoformat(text)
+        return "" if text is None else date.fromisoformat(text).isoformat()
     except ValueError:
         raise BadRequest("since must be a date such as 2026-01-31", param="since") from None

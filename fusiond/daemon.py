@@ -178,7 +178,9 @@ class Daemon:
 
     async def _opens(self) -> None:
         await asyncio.sleep(LOOK_AFTER_SECONDS)
-        await self._keep.open()
+        while True:
+            await self._keep.open()
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
 
     async def _finds(self) -> None:
         """Look for the providers that there was no way to."""
@@ -187,7 +189,10 @@ class Daemon:
         while True:
             await reach.wait(clock())
             if self._may_leave():
+                lost = len(reach.lost)
                 await reach.probe(clock())
+                if len(reach.lost) < lost:  # who is back may have much to tell
+                    self._spawn(self._look(self._revisions.current))
             else:
                 await asyncio.sleep(PAUSE_SECONDS)
 

@@ -14,7 +14,7 @@ import codecs
 import re
 from binascii import a2b_base64, a2b_qp
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from functools import cache, cached_property
 from itertools import chain, pairwise
 from json import JSONDecodeError, JSONDecoder
@@ -99,23 +99,18 @@ class _TooMuch(Exception):
     """There is more to open than may be opened."""
 
 
-@dataclass(slots=True)
 class _Allowance:
-    """What may still be opened of a request."""
+    """What may still be opened of a request that has so many characters."""
 
-    texts: int = OPENED
-    size: int = OPENED_BYTES
-
-    def grant(self, size: int) -> None:
-        """The texts of the request itself bring their own share."""
-        self.texts += size // BYTES_EACH
-        self.size += size * TIMES
+    def __init__(self, size: int) -> None:
+        self._texts = OPENED + size // BYTES_EACH
+        self._bytes = OPENED_BYTES + size * TIMES
 
     def spend(self, size: int) -> None:
         """One more text is opened. Raises _TooMuch."""
-        self.texts -= 1
-        self.size -= size
-        if self.texts < 0 or self.size < 0:
+        self._texts -= 1
+        self._bytes -= size
+        if self._texts < 0 or self._bytes < 0:
             raise _TooMuch
 
 
@@ -132,10 +127,9 @@ class Patterns:
         """
         if not self._patterns:
             return None
-        searches = self._searches
         try:
             for text in _texts(request, alone=self._at_an_edge):
-                for name, search in searches:
+                for name, search in self._searches:
                     if search(text):
                         return name
         except _TooMuch:
@@ -191,59 +185,54 @@ def _fault(message: str) -> str:
 def _texts(request: Request, *, alone: bool = True) -> Iterator[bytes]:
     """Every text of a request, as it stands and as it reads when opened, in UTF-8. Empty ones are left out. Raises _TooMuch.
 
-    `alone`: also each string of JSON that reads the same in it.
+    These are its strings and numbers at any depth, the keys of mappings too, and what the parts of a message say together: a word may be split over
+    them. `alone`: also each string of JSON that reads the same in it.
     """
     size = 0
+    waiting: list[Any] = [request]
     wrapping: list[str] = []
-    for text in filter(None, _strings(request)):
-        size += len(text)
-        if '"' in text or ":" in text or "\r" in text:
-            wrapping.append(text)
-        else:  # nothing is written inside it, and most texts are so
-            yield text.encode(errors="replace")
+    while waiting:  # no recursion: a schema may be as deep as it likes
+        value = waiting.pop()
+        kind = type(value)
+        if kind is not str:
+            waiting += _OPENERS[kind](value)
+            continue
+        size += len(value)
+        if '"' in value or ":" in value or "\r" in value:
+            wrapping.append(value)
+        elif value:  # nothing is written inside it, and most texts are so
+            yield value.encode(errors="replace")
     if wrapping:
-        allowance = _Allowance()
-        allowance.grant(size)
+        allowance = _Allowance(size)
         for text in wrapping:
             yield from _readings(text, DEEPEST, allowance, alone)
 
 
-def _strings(request: Request) -> Iterator[str]:
-    """Every string and number at any depth, the keys of mappings too, and what the parts of a message say together: a word may be split over them."""
-    waiting: list[object] = [request]
-    while waiting:  # no recursion: a schema may be as deep as it likes
-        value = waiting.pop()
-        kind = type(value)
-        if kind is str:
-            yield value
-        elif kind is tuple or kind is list:
-            waiting += value
-        else:
-            waiting += _opener(kind)(value)
+_Opener = Callable[[Any], Iterable[object]]
+_OPENS: tuple[tuple[type | tuple[type, ...], _Opener], ...] = (
+    ((bool, type(None)), lambda _: ()),
+    (Mapping, lambda mapping: (*mapping.keys(), *mapping.values())),
+    ((list, tuple, set, frozenset), iter),
+    (bytes, lambda content: (_decoded(content),)),
+    (str, lambda word: (str.__str__(word),)),  # an enumeration's own text would be its name
+    (object, lambda value: (str(value),)),
+)
 
 
-@cache
-def _opener(kind: type) -> Callable[[Any], Iterable[object]]:
-    """What there is in a value of that type: decided once, for a request has many values of few types."""
-    if kind is bool or kind is type(None):
-        return lambda _: ()
-    if is_dataclass(kind):
-        return _dataclass_opener(kind)
-    if issubclass(kind, Mapping):
-        return lambda mapping: (*mapping.keys(), *mapping.values())
-    if issubclass(kind, list | tuple | set | frozenset):
-        return iter
-    if issubclass(kind, bytes):
-        return lambda content: (_decoded(content),)
-    return lambda value: (str(value),)
+class _Openers(dict[type, _Opener]):
+    """What tells all that is in a value, by its class: found once for each, for a request has many values of few."""
+
+    def __missing__(self, kind: type) -> _Opener:
+        return self.setdefault(kind, _fields(kind) if is_dataclass(kind) else next(each for kinds, each in _OPENS if issubclass(kind, kinds)))
 
 
-def _dataclass_opener(kind: type) -> Callable[[Any], Iterable[object]]:
-    """None, False, zero and what is empty are passed over: they say nothing."""
+_OPENERS = _Openers()
+
+
+def _fields(kind: type) -> _Opener:
+    """Those of a value, but for what says nothing: None, False, zero, and what is empty."""
     names = [field.name for field in fields(kind) if (kind, field.name) not in _OURS]
-    if len(names) < 2:  # of one alone there would be no tuple
-        return lambda value: filter(None, [getattr(value, name) for name in names])
-    read = attrgetter(*names)
+    read = attrgetter(*names) if len(names) > 1 else lambda value: [getattr(value, name) for name in names]
     if issubclass(kind, Message):
         return lambda message: filter(None, (*read(message), len(message.parts) > 1 and message.text))
     return lambda value: filter(None, read(value))

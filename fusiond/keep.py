@@ -6,7 +6,7 @@ Each part is loaded when it is first needed: a daemon is there at once, and its 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +29,7 @@ class Keep:
 
     def __init__(self, directory: Path) -> None:
         self.traffic: dict[Kind, Traffic] = {}
+        self.surprises: set[Hashable] = set()  # members that should be free, and were not
         self.opened = asyncio.Event()
         self._directory = directory
 
@@ -61,9 +62,11 @@ class Keep:
         return Reach()
 
     async def open(self) -> None:
-        """Open the files. Does not raise: what cannot be opened says so where it matters."""
-        await self.ledger.open()
-        await self.records.open()
+        """Open the files, or those that could not be before: another daemon may have let go of them. Does not raise: `fault` says it of each."""
+        if self.ledger.closed:
+            await self.ledger.open()
+        if self.records.closed or not self.opened.is_set():
+            await self.records.open()
         self.opened.set()
 
     def situation(self, revision: Revision) -> Situation:
@@ -99,6 +102,7 @@ class Keep:
         """Forget the providers that are gone, and what a changed configuration forgives."""
         self.reach.keep(frozenset(map(revision.server, revision.config.providers)))
         self.health.forgive()
+        self.surprises.clear()
 
     async def aclose(self) -> None:
         """Write what waits, and let the files go."""
@@ -108,7 +112,7 @@ class Keep:
     @property
     def _all_well(self) -> bool:
         known = vars(self)  # what was not needed so far has nothing to tell
-        return not ("health" in known and not self.health.well) and not ("reach" in known and self.reach.lost)
+        return not self.surprises and not ("health" in known and not self.health.well) and not ("reach" in known and self.reach.lost)
 
     def _out(self, member: Member, revision: Revision, now: float) -> Out | None:
         from fusiond.situation import Out  # noqa: PLC0415  # see above
@@ -118,6 +122,8 @@ class Keep:
             return Out(reason="offline", why="offline.mode is always")
         if mode == "auto" and (lost := self.reach.lost.get(revision.server(member.provider))):
             return Out(reason="offline", why=lost.why)
+        if revision.identity(member) in self.surprises and not member.paid:
+            return Out(reason="unavailable", why=f"should cost nothing, and has been billed: say what it costs (members.{member.name}.price)")
         if refusal := self.health.admits(revision.identity(member), now):
             return Out(reason=refusal.word, why=refusal.why, until=refusal.until)
         return None

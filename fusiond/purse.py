@@ -14,7 +14,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from fusiond.call import Call
-from fusiond.errors import Empty, MemberError, Misshapen, TooDear, Unwilling
+from fusiond.catalog import Member
+from fusiond.errors import Empty, MemberError, Misshapen, Rejected, TooDear, Unwilling
 from fusiond.events import Event, Failed, Finished, Opened, Text, Thinking, ToolCall, Usage
 from fusiond.policy.bound import Bound, Unpriceable, most_tokens
 from fusiond.policy.budget import Caps, Offer, Spent, offer, wished
@@ -26,6 +27,12 @@ LEDGER_SECONDS = 2.0
 """A disk that takes longer is none that a call waits for."""
 
 Listen = Callable[[Call], AsyncGenerator[Event, None]]
+
+
+def surely_unbilled(member: Member, error: MemberError) -> bool:
+    """Whether a call that failed so cost nothing. OpenRouter says that of every error status; elsewhere a server may have broken down at its work."""
+    broken_down = isinstance(error, Rejected) and error.upstream_status is not None and error.upstream_status >= 500 and error.upstream_status != 503
+    return error.unbilled and (member.api == "openrouter" or not broken_down)
 
 
 @dataclass(slots=True)
@@ -62,7 +69,7 @@ class _Ticket:
     def unbilled(self) -> bool:
         """Whether it surely cost nothing: refused before there was anything to pay for."""
         begun = self.said or self.usage is not None or self.generation is not None
-        return isinstance(self.end, Failed) and self.end.error.unbilled and not begun
+        return isinstance(self.end, Failed) and surely_unbilled(self.call.member, self.end.error) and not begun
 
     @property
     def bill(self) -> Decimal | None:

@@ -26,7 +26,7 @@ from fusiond.merge import Gathering, Part, gathering
 from fusiond.plan import Plan
 from fusiond.policy.breaker import Refusal
 from fusiond.policy.traffic import Traffic
-from fusiond.purse import Purse
+from fusiond.purse import Purse, surely_unbilled
 from fusiond.report import Report
 from fusiond.revision import Revision
 from fusiond.telemetry import reported
@@ -121,6 +121,8 @@ class _Asking:
 
     def listen(self, call: Call) -> AsyncGenerator[Event, None]:
         """One member's answer, or why it is not asked."""
+        if call.role != "panel" and call.member.place != "local" and self._revision.never_remote.match(call.request):
+            return _unasked(call, Unwilling("what it would be shown must not leave this machine (privacy.never_remote)"))
         entry = self._keep.health.entered(self._revision.identity(call.member), self._loop.time())
         if isinstance(entry, Refusal):  # since the plan was made
             return _unasked(call, Cooling(entry.why) if entry.word == "cooling" else Unwilling(entry.why))
@@ -135,6 +137,7 @@ class _Asking:
         end, usage = part.transcript.end, part.transcript.usage
         if usage and usage.cost and not member.paid:
             self._purse.billed(part.call, usage.cost)
+            self._keep.surprises.add(self._revision.identity(member))
         error = end.error if isinstance(end, Failed) else None
         loading = cold or self._loading(member)
         self._keep.health.left(entry, CANCELLED if end is None else error, self._loop.time(), loading=loading)
@@ -150,7 +153,7 @@ class _Asking:
 
     def _again(self, call: Call, error: MemberError, attempt: int) -> float | None:
         """A provider that cannot be reached is not asked again, nor one whose bill would be unknown, nor where another may take over."""
-        if error.lost or not call.patient or (call.member.paid and not error.unbilled):
+        if error.lost or not call.patient or (call.member.paid and not surely_unbilled(call.member, error)):
             return None
         jitter = random.random()  # noqa: S311  # to spread out those who failed together
         return self._keep.health.retry_after(error, attempt, self._loop.time(), call.deadline, jitter)

@@ -219,8 +219,10 @@ def _left_out(skip: Skipped) -> MemberReport:
 
 def _degraded(plan: Plan, parts: Parts, decided: Decided, bill: Bill, now: float) -> tuple[Degraded, ...]:
     """Everything that made this answer less than it could have been, each once."""
-    failed = [part.transcript.end.error for part in parts.values() if isinstance(part.transcript.end, Failed) and part.call.role == "panel"]
-    missing = [skip.reason for skip in plan.skipped] + [error.reason if isinstance(error, UNASKED) else "failed" for error in failed]
+    ended = [(part.call.role, part.transcript.end.error) for part in parts.values() if isinstance(part.transcript.end, Failed)]
+    failed = [error for role, error in ended if role == "panel"]
+    unasked = [error.reason for role, error in ended if isinstance(error, UNASKED)]
+    missing = [skip.reason for skip in plan.skipped] + unasked + ["failed" for error in failed if not isinstance(error, UNASKED)]
     found: list[Degraded] = [*decided.degraded, *(_LACK.get(reason, "members") for reason in missing)]
     if decided.voice in bill.capped:
         found.append("output_capped")

@@ -75,6 +75,12 @@ OURS = frozenset((
 ))  # fmt: skip
 """Fields of a question that no member's `options` can set."""
 
+HARMLESS = frozenset((
+    "chat_template_kwargs", "enable_thinking", "frequency_penalty", "logit_bias", "max_tokens", "min_p", "presence_penalty", "reasoning",
+    "reasoning_effort", "repetition_penalty", "seed", "stop", "temperature", "thinking", "top_a", "top_k", "top_p", "typical_p", "user", "verbosity",
+))  # fmt: skip
+"""Those that a paid member's may: none of them makes a call dearer than its prompt and its longest answer."""
+
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _DURATION = re.compile(r"-?(?:\d+(?:\.\d+)?(?:h|m|s|ms))+")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+")
@@ -103,7 +109,10 @@ def broken(config: Config, names: Names) -> Faults:
         if member.provider not in names.providers:
             yield _unknown(("members", name, "provider"), f"there is no provider {member.provider!r}", member.provider, names.providers)
         elif isinstance(config.providers.get(member.provider), OpenAIConfig | OpenRouterConfig):
-            yield from _options(("members", name, "options"), member.options)
+            paid = isinstance(config.providers.get(member.provider), OpenRouterConfig) or member.price is not None
+            yield from _options(("members", name, "options"), member.options, paid=paid)
+            if paid and member.model.endswith(":online"):
+                yield Fault(path=("members", name, "model"), reason="would search the web, which is billed on top and has no bound")
     for name, fusion in config.fusions.items():
         yield from _fusion(("fusions", name), fusion, config, names)
         yield from _limits(("fusions", name), fusion, config)
@@ -112,9 +121,10 @@ def broken(config: Config, names: Names) -> Faults:
         yield from _alias(name, target, config, names)
 
 
-def _options(path: Path, options: Mapping[str, Any]) -> Faults:
-    """What is sent with every question may set how a member answers, not who answers or what for."""
-    for key in OURS & options.keys():
+def _options(path: Path, options: Mapping[str, Any], *, paid: bool) -> Faults:
+    """What is sent with every question may set how a member answers, not who answers or what for; where it is paid, only what surely does no more."""
+    unfit = options.keys() - HARMLESS if paid else options.keys() & OURS
+    for key in sorted(unfit):
         suggestion = "max_tokens" if key == "max_completion_tokens" else None
         yield Fault(path=(*path, key), reason="cannot be an option: it changes who answers, or what a call costs", suggestion=suggestion)
     longest = options.get("max_tokens", 1)

@@ -6,6 +6,7 @@ They have their own words for the end of an answer, give several calls the same 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from fusiond.errors import Truncated
 from fusiond.events import FinishReason
@@ -20,6 +21,33 @@ _REASONS: Mapping[str, FinishReason] = {
     **dict.fromkeys(("content_filter", "safety", "recitation", "sensitive", "refusal"), "content_filter"),
 }
 """By OpenAI, vLLM, text-generation-inference, and the compatible interfaces of Anthropic, Cohere, Google, Mistral and Zhipu."""
+
+
+_SPOKEN = {"role", "content"}
+
+
+def only_text(chunk: Any) -> str | None:
+    """The text of a chunk that is as the protocol has it, and tells nothing else; None: it may tell something else, or be no chunk at all.
+
+    Nearly every chunk is such a one, and every one costs time: nothing is called here that need not be.
+    """
+    try:
+        (choice,) = chunk["choices"]
+        delta = choice["delta"]
+        text = delta["content"]
+        if (
+            type(text) is str
+            and choice["finish_reason"] is None
+            and choice["index"] == 0
+            and (len(delta) == 1 or delta.keys() == _SPOKEN)
+            and chunk["object"] == "chat.completion.chunk"
+            and "error" not in chunk
+            and not chunk.get("usage")
+        ):
+            return text
+    except (KeyError, TypeError, ValueError):
+        pass
+    return None
 
 
 def reason_of(told: str) -> FinishReason:

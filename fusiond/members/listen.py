@@ -40,9 +40,10 @@ async def listen(provider: Provider, call: Call, again: Again = never) -> AsyncG
     heard = False
     for attempt in count(1):
         answer = _Answer(call)
+        patience = _patience(call)
         error: MemberError = Truncated("the stream stopped without its end")
         try:
-            async with aclosing(provider.stream(call, _patience(call))) as events:
+            async with aclosing(provider.stream(call, patience)) as events:
                 async for raw in events:
                     for event in answer.take(raw):
                         heard = True
@@ -51,6 +52,8 @@ async def listen(provider: Provider, call: Call, again: Again = never) -> AsyncG
                         return
         except MemberError as raised:
             error = raised
+        finally:
+            patience.close()
         wait = None if heard else again(error, attempt)
         if wait is None:
             yield Failed(member=call.voice, error=error)

@@ -20,7 +20,7 @@ from fusiond.config.tree import OpenAIConfig
 from fusiond.errors import Garbled, MemberError, TimedOut, Truncated
 from fusiond.events import Event, Finished, FinishReason, Opened, Text, Thinking, ToolCall, Usage, joined
 from fusiond.members import State
-from fusiond.members.dialects import Halves, Places, count, reason_of
+from fusiond.members.dialects import Halves, Places, count, only_text, reason_of
 from fusiond.members.egress import Egress
 from fusiond.members.http import Link, at_end, piece, rejected, string
 from fusiond.members.patience import Patience
@@ -39,9 +39,7 @@ _LEAST = -30
 """A digit so far behind the point is none: to write it out could take all memory."""
 
 _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "seed", "frequency_penalty", "presence_penalty", "reasoning_effort")
-
-
-_SPOKEN = {"role", "content"}
+_EXACT = json.JSONDecoder(parse_float=Decimal)
 
 
 class OpenAI:
@@ -152,17 +150,14 @@ class Chunks:
                     chunk = from_json(payload)
                 except ValueError:
                     chunk = self._torn(payload)
-                if self._halves is None and not self._numbered and (text := _only_text(chunk)):
+                if self._halves is None and not self._numbered and (text := only_text(chunk)):
                     texts.append(text)
-                    continue
-                if texts:
-                    heard.append(Text(member=self._voice, text="".join(texts)))
-                    texts.clear()
-                self._chunk(chunk, payload, heard)
+                else:
+                    self._tell(texts, heard)
+                    self._said(chunk, payload, heard)
         except MemberError as error:
             self._fault, self.done = error, True
-        if texts:
-            heard.append(Text(member=self._voice, text="".join(texts)))
+        self._tell(texts, heard)
         return list(joined(heard)) if len(heard) > 1 else heard
 
     def opened(self, generation: object) -> Opened | None:
@@ -182,11 +177,11 @@ class Chunks:
         reason = "tool_calls" if self._places.made and self.reason in (None, "stop") else self.reason or "stop"
         return [*([Text(member=self._voice, text=rest)] if rest else ()), Finished(member=self._voice, reason=reason)]
 
-    def _chunk(self, chunk: Any, payload: bytes, heard: list[Event]) -> None:
-        try:
-            self._said(chunk, payload, heard)
-        except (AttributeError, IndexError, KeyError, TypeError) as error:
-            raise Garbled(f"a chunk of another form ({type(error).__name__}): {payload[:80]!r}") from None
+    def _tell(self, texts: list[str], heard: list[Event]) -> None:
+        """Move the texts of neighbouring chunks to what was heard, as one."""
+        if texts:
+            heard.append(Text(member=self._voice, text="".join(texts)))
+            texts.clear()
 
     def _torn(self, payload: bytes) -> Any:
         """A chunk that may hold half a character, which the quicker parser refuses. Raises Garbled."""
@@ -196,27 +191,31 @@ class Chunks:
         except (ValueError, RecursionError):
             raise Garbled(f"not JSON: {payload[:80]!r}") from None
 
-    def _said(self, chunk: Mapping[str, Any], payload: bytes, heard: list[Event]) -> None:
-        if self._numbered and (opened := self.opened(chunk.get("id"))):
-            heard.append(opened)
-        if (error := chunk.get("error")) or chunk.get("object") == "error":
-            raise rejected(error or chunk)
-        for choice in chunk.get("choices") or ():
-            if not choice.get("index"):  # nobody asked for a second one
-                self._choice(choice, heard)
-        if chunk.get("usage"):
-            heard += self._usage(payload)
-        elif "code" in chunk and "message" in chunk and not chunk.get("choices"):
-            raise rejected(chunk)
+    def _said(self, chunk: Any, payload: bytes, heard: list[Event]) -> None:
+        try:
+            if self._numbered and (opened := self.opened(chunk.get("id"))):
+                heard.append(opened)
+            if (error := chunk.get("error")) or chunk.get("object") == "error":
+                raise rejected(error or chunk)
+            for choice in chunk.get("choices") or ():
+                if not choice.get("index"):  # nobody asked for a second one
+                    self._choice(choice, heard)
+            if chunk.get("usage"):
+                heard += self._usage(payload)
+            elif "code" in chunk and "message" in chunk and not chunk.get("choices"):
+                raise rejected(chunk)
+        except (AttributeError, IndexError, KeyError, TypeError) as wrong:
+            raise Garbled(f"a chunk of another form ({type(wrong).__name__}): {payload[:80]!r}") from None
 
     def _choice(self, choice: Mapping[str, Any], heard: list[Event]) -> None:
         delta = choice.get("delta") or choice.get("message") or {}
         if text := self._text(delta, "content"):
             heard.append(Text(member=self._voice, text=text))
-        if len(delta) > 1 or not text:
-            self._more(delta, heard)
+        self._more(delta, heard)
         if reason := choice.get("finish_reason"):
-            self.reason = self._read_reason(choice, reason)
+            if reason == "error":
+                raise rejected(choice.get("error") or "the provider ended the answer with an error")
+            self.reason = reason_of(reason)
 
     def _text(self, told: Mapping[str, Any], field: str) -> str:
         text = told.get(field)
@@ -234,11 +233,6 @@ class Chunks:
         for place, told in enumerate(delta.get("tool_calls") or ()):
             heard.append(self._tool_call(place, told))
 
-    def _read_reason(self, choice: Mapping[str, Any], reason: str) -> FinishReason:
-        if reason == "error":
-            raise rejected(choice.get("error") or "the provider ended the answer with an error")
-        return reason_of(reason)
-
     def _tool_call(self, place: int, told: Mapping[str, Any]) -> ToolCall:
         function = told.get("function") or {}
         call_id, name = string(told.get("id") or ""), string(function.get("name") or "")
@@ -251,7 +245,7 @@ class Chunks:
     def _usage(self, payload: bytes) -> list[Event]:
         """What the call cost, with every digit of the bill; nothing where that cannot be: an unknown amount is none of our making."""
         try:
-            return [self._counted(json.loads(payload, parse_float=Decimal)["usage"])]
+            return [self._counted(_EXACT.decode(payload.decode())["usage"])]
         except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
             log.debug("%s: its usage is none, and stays unknown (%s)", self._voice, error)
             return []
@@ -267,27 +261,6 @@ class Chunks:
             cache_write_tokens=count(prompt.get("cache_write_tokens")),
             cost=bill(usage, "cost"),
         )
-
-
-def _only_text(chunk: Any) -> str | None:
-    """The text of a chunk that tells nothing else, as nearly all do; None: it is to be read with care."""
-    try:
-        (choice,) = chunk["choices"]
-        delta = choice["delta"]
-        text = delta["content"]
-    except (KeyError, TypeError, ValueError):
-        return None
-    if (
-        type(text) is not str
-        or (len(delta) > 1 and delta.keys() != _SPOKEN)
-        or choice.get("finish_reason")
-        or choice.get("index")
-        or chunk.get("usage")
-        or chunk.get("error")
-        or chunk.get("object") == "error"
-    ):
-        return None
-    return text
 
 
 def bill(told: Mapping[str, Any], field: str) -> Decimal | None:

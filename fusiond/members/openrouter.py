@@ -104,7 +104,7 @@ def question(call: Call, config: OpenRouterConfig) -> dict[str, Any]:
     preferences: dict[str, Any] = {name: value for name in _PREFERENCES if (value := getattr(config, name)) is not None}
     if {"tools", "response_format", "seed"} & asked.keys():
         preferences["require_parameters"] = True
-    if call.member.paid and call.member.tariff:
+    if call.member.tariff:  # a free one too: it may have a price by now
         preferences["max_price"] = {name: float(price) for name, price in call.member.tariff.ceiling().items()}
     if preferences:
         asked["provider"] = {name: list(value) if isinstance(value, tuple) else value for name, value in preferences.items()}

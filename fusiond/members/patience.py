@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import TypeVar
+from types import TracebackType
+from typing import Self, TypeVar
 
 from fusiond.errors import TimedOut
 
@@ -16,9 +17,12 @@ T = TypeVar("T")
 
 
 class Patience:
-    """The deadlines of one call. Seconds; `deadline` is absolute on the loop's clock."""
+    """The deadlines of one call. Seconds; `deadline` is absolute on the loop's clock. One wait at a time.
 
-    __slots__ = ("_deadline", "_first", "_left", "_loop", "_spoken", "_stall", "_total_seconds")
+    Where it is not closed in the end, its timer goes off once, and nothing comes of it.
+    """
+
+    __slots__ = ("_alarm", "_deadline", "_first", "_left", "_loop", "_spoken", "_stall", "_total_seconds")
 
     def __init__(self, *, first_token: float, stall: float, total: float, deadline: float) -> None:
         self._loop = asyncio.get_running_loop()
@@ -28,6 +32,11 @@ class Patience:
         self._deadline = min(self._loop.time() + total, deadline)
         self._left = first_token
         self._spoken = False
+        self._alarm = _Alarm(self._loop)
+
+    def close(self) -> None:
+        """Nobody waits any more."""
+        self._alarm.close()
 
     def heard(self) -> None:
         """The member said something: from here on, only a stall counts."""
@@ -43,10 +52,10 @@ class Patience:
         began = self._loop.time()
         until = min(began + self._left, self._deadline)
         try:
-            async with asyncio.timeout_at(until) as limit:
+            with self._alarm.at(until):
                 result = await awaitable
         except TimeoutError:
-            if not limit.expired():
+            if not self._alarm.rang:
                 raise  # the transport's own, which has its own words
             raise self._late(until) from None
         self._left -= self._loop.time() - began
@@ -58,3 +67,61 @@ class Patience:
         if self._spoken:
             return TimedOut(f"silent for {self._stall:g} s in the middle of its answer")
         return TimedOut(f"no first token within {self._first:g} s")
+
+
+class _Alarm:
+    """`asyncio.timeout_at` for many waits, one after the other: setting a timer costs more than reading a piece of an answer.
+
+    The timer stays set when a wait is over. Most waits end later than the one before would have: if it goes off too early, it is set anew.
+    `rang`: the last wait was too long.
+    """
+
+    __slots__ = ("_cancelling", "_due", "_loop", "_task", "_timer", "_until", "rang")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._task: asyncio.Task[object] | None = None
+        self._cancelling = 0
+        self._until = self._due = float("inf")
+        self._timer: asyncio.TimerHandle | None = None
+        self.rang = False
+
+    def at(self, until: float) -> Self:
+        """What is waited for inside is cancelled then, and a TimeoutError raised."""
+        self._until = until
+        return self
+
+    def close(self) -> None:
+        """Set no longer."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._due = None, float("inf")
+
+    def __enter__(self) -> None:
+        self._task = asyncio.current_task(self._loop)
+        if self._task is None:
+            raise RuntimeError("who waits must be a task")
+        self._cancelling = self._task.cancelling()
+        self.rang = False
+        if self._until < self._due:
+            self._set()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        task, self._task = self._task, None
+        if self.rang and task and task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            raise TimeoutError from error
+
+    def _set(self) -> None:
+        self.close()
+        self._timer, self._due = self._loop.call_at(self._until, self._ring), self._until
+
+    def _ring(self) -> None:
+        early = self._due < self._until
+        self.close()
+        if self._task is None:
+            return  # nobody waits
+        if early:
+            self._set()
+        else:
+            self.rang = True
+            self._task.cancel()

@@ -42,8 +42,8 @@ Meaning = Literal["nothing", "silence", "failure"] | Reason
 _NO_MODEL = re.compile(r"not a valid model id", re.IGNORECASE)
 """OpenRouter's 400 for a model that it does not know."""
 
-_ASKS_TOO_MUCH = re.compile(r"no endpoints found that (?:support|can handle)", re.IGNORECASE)
-"""OpenRouter's 404 for a model that is there, but not with the tools, images or parameters of this request."""
+_ASKS_TOO_MUCH = re.compile(r"no endpoints found (?:that (?:support|can handle)|match)|max.?price", re.IGNORECASE)
+"""OpenRouter's 404 for a model that is there, but not with the tools, images, parameters or price of this request."""
 
 _ACCOUNT = re.compile(r"\bkey\b|\bpermission|\bcredential|\b(?:have|has) access\b|\bis disabled\b", re.IGNORECASE)
 """A 403 that speaks of the account. One that does not is a moderator's, of this request."""

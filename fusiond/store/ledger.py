@@ -67,7 +67,7 @@ WHERE state != 'reserved' AND day BETWEEN ? AND ? GROUP BY day, member, fusion O
 
 _SAVINGS = "SELECT day, fusion, count(*), sum(nano), sum(atto) FROM savings WHERE day BETWEEN ? AND ? GROUP BY day, fusion ORDER BY day DESC, fusion"
 
-_UNKNOWN = "SELECT id, day, provider, generation, nano, atto FROM calls WHERE state = 'assumed' AND generation IS NOT NULL AND time >= ?"
+_UNKNOWN = "SELECT id, day, provider, generation, nano, atto FROM calls WHERE state != 'settled' AND generation IS NOT NULL AND time >= ?"
 
 _UNITS = Context(prec=60, rounding=ROUND_CEILING)
 
@@ -156,7 +156,14 @@ class Ledger:
             await self._take_up()
             self._closed = None
         except StoreError as error:
+            if self._closed != str(error):
+                log.warning("nothing can be paid: %s", error)
             self._closed = str(error)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is worth trying to open it (again)."""
+        return self._closed is not None
 
     async def _take_up(self) -> None:
         """What was set aside counts on the day on which its call went out. A disk that is full does not keep it from being counted."""

@@ -172,10 +172,17 @@ class Records:
         try:
             await asyncio.to_thread(self._database.open)
             ((self._last,),) = await self._database.read(_LAST)
+            self._closed = None
         except StoreError as error:
-            log.warning("no request is recorded: %s", error)
+            if self._closed != str(error):
+                log.warning("no request is recorded: %s", error)
             self._closed = str(error)
         self._put_early()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is worth trying to open it (again)."""
+        return self._closed is not None
 
     def add(self, row: RequestRow) -> None:
         """Keep a request."""

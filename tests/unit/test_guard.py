@@ -10,8 +10,9 @@ import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from decimal import Decimal
+from enum import Enum
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
 import pytest
@@ -121,6 +122,31 @@ def test_a_number_of_a_schema_is_looked_at() -> None:
     assert Patterns([r"\b4\d{15}\b"]).match(replace(PLAIN, tools=(tool,)))
 
 
+def test_what_a_request_does_not_say_is_no_text() -> None:
+    """Zeros of ours would match patterns for digits in every request; those of a schema are the client's."""
+    digits = Patterns([r"\d"])
+    assert digits.match(replace(PLAIN, sampling=Sampling())) is None
+    assert digits.match(replace(PLAIN, tools=(Tool(name="a", parameters={"default": 0}),)))
+    assert digits.match(replace(PLAIN, sampling=Sampling(seed=7)))
+
+
+def test_a_text_of_another_type_is_read_as_a_text() -> None:
+    """What is derived from a string, a list or bytes is what it is derived from."""
+
+    class Word(str, Enum):  # noqa: UP042  # one whose text is not its value
+        A = SECRET
+
+    class Pair(NamedTuple):
+        first: str
+        second: str = ""
+
+    class Raw(bytes):
+        pass
+
+    for value in (Word.A, Pair(SECRET), Raw(SECRET.encode()), {SECRET}, frozenset({SECRET})):
+        assert FINDER.match(replace(PLAIN, tools=(Tool(name="a", parameters={"default": value}),)))
+
+
 def test_a_secret_may_be_split_over_parts() -> None:
     """The parts of one message are read together; each is still read alone."""
     assert FINDER.match(asking(SECRET[:8], SECRET[8:]))
@@ -208,6 +234,12 @@ def test_a_secret_is_found_in_a_wrapping(name: str) -> None:
 def test_nothing_is_found_where_nothing_is(text: str) -> None:
     """Nor does anything break."""
     assert not finds(text)
+
+
+@pytest.mark.parametrize("text", ["a\r\nb", "a\rb", "a\nb"])
+def test_line_ends_are_made_equal_in_a_text_that_wraps_nothing(text: str) -> None:
+    """No quotation mark and no colon need be in it."""
+    assert Patterns(["a\nb"]).match(asking(text))
 
 
 def test_each_string_of_json_is_a_text_of_its_own() -> None:
@@ -445,8 +477,7 @@ def test_what_ordinary_texts_hold_is_opened() -> None:
 @pytest.mark.parametrize("size", [1, 1 << 20])
 def test_the_share_of_a_text_grows_with_it(size: int) -> None:
     """Twice the request, twice as much to open, and something for every request."""
-    allowance = guard._Allowance()
-    allowance.grant(size)
+    allowance = guard._Allowance(size)
     for _ in range(OPENED + size // BYTES_EACH):
         allowance.spend(0)
     with pytest.raises(guard._TooMuch):

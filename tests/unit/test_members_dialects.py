@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusiond.errors import Truncated
-from fusiond.members.dialects import MOST_TOKENS, Halves, Places, count, reason_of
+from fusiond.errors import MemberError, Truncated
+from fusiond.events import Event
+from fusiond.members import openai
+from fusiond.members.dialects import MOST_TOKENS, Halves, Places, count, only_text, reason_of
+from fusiond.members.openai import Chunks
 
 
 @pytest.mark.parametrize("told", ["abort", "error", "cancelled", "network_error", "no such thing", "x" * 1000])
@@ -70,3 +74,80 @@ def test_halves_of_different_fields() -> None:
     assert [halves.joined("a", "x\ud83d"), halves.joined("b", "\ude00y"), halves.joined("a", "\ude00")] == ["x", "\ufffdy", "\U0001f600"]
     assert halves.joined("a", "\ud83d") == ""
     assert (halves.rest("a"), halves.rest("a"), halves.rest("b")) == ("\ufffd", "", "")
+
+
+def ordinary(text: str) -> dict[str, object]:
+    """A chunk as most are."""
+    return {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]}
+
+
+ORDINARY = ordinary("4")
+TEXTS = st.sampled_from(["4", "", "a\n", "é", "a\ud83d", "\ude00"])
+DELTAS = st.fixed_dictionaries(
+    {},
+    optional={
+        "content": TEXTS | st.sampled_from([None, 4, ["4"]]),
+        "role": st.sampled_from(["assistant", None]),
+        "refusal": st.sampled_from([None, "no"]),
+        "reasoning": st.sampled_from([None, "hm"]),
+        "tool_calls": st.sampled_from([None, [], [{"id": "c", "function": {"name": "f", "arguments": "{}"}}]]),
+    },
+)
+CHOICES = st.fixed_dictionaries(
+    {"delta": st.just({"content": "4"}) | DELTAS | st.sampled_from([None, "text", ["content"]])},
+    optional={"index": st.sampled_from([0, 0, 1, None, "0"]), "finish_reason": st.sampled_from([None, None, "stop", "abort", "error", 4])},
+)
+CHUNKS = st.sampled_from([ORDINARY, {**ORDINARY, "id": "gen-1"}, ordinary("a\ud83d"), ordinary("\ude00b")]) | st.fixed_dictionaries(
+    {"choices": st.lists(CHOICES, max_size=2) | CHOICES | st.sampled_from([None, "text", [["delta"]]])},
+    optional={
+        "object": st.sampled_from(["chat.completion.chunk", "chat.completion.chunk", "error", None]),
+        "id": st.sampled_from(["gen-1", None]),
+        "usage": st.sampled_from([None, {"prompt_tokens": 1, "completion_tokens": 2}]),
+        "error": st.sampled_from([None, "gone", {"message": "gone"}]),
+        "code": st.just(500),
+        "message": st.just("gone"),
+    },
+)
+PAYLOADS = CHUNKS.map(json.dumps).map(str.encode) | st.sampled_from([b"[DONE]", b"4", b"[]", b"{", json.dumps("\ud83d").encode()])
+
+
+def told(reads: list[list[bytes]], numbered: bool) -> tuple[list[list[Event]], list[Event] | str]:
+    """What is heard of payloads that come in these reads, and how they end."""
+    chunks = Chunks("a", numbered=numbered)
+    heard = [chunks.read(read) for read in reads]
+    try:
+        return heard, chunks.end()
+    except MemberError as error:
+        return heard, repr(error)
+
+
+@given(st.lists(st.lists(PAYLOADS, max_size=4), max_size=3), st.booleans())
+def test_the_short_way_says_what_the_long_one_says(reads: list[list[bytes]], numbered: bool) -> None:
+    """A chunk that is only text is read like every other, whatever stands before and after it."""
+    quick = told(reads, numbered)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(openai, "only_text", lambda _: None)
+        assert told(reads, numbered) == quick
+
+
+@pytest.mark.parametrize(
+    ("place", "field", "value"),
+    [
+        ("chunk", "object", "error"),
+        ("chunk", "error", {}),
+        ("chunk", "usage", {"prompt_tokens": 1}),
+        ("choice", "index", 1),
+        ("choice", "finish_reason", "stop"),
+        ("delta", "content", 4),
+        ("delta", "reasoning", "hm"),
+        ("delta", "tool_calls", [{}]),
+    ],
+)
+def test_what_is_not_only_text(place: str, field: str, value: object) -> None:
+    """A role beside it tells nothing; everything else may."""
+    delta: dict[str, object] = {"content": "4", "role": "assistant"}
+    choice: dict[str, object] = {"index": 0, "delta": delta, "finish_reason": None}
+    chunk: dict[str, object] = {"object": "chat.completion.chunk", "choices": [choice], "usage": None}
+    assert only_text(chunk) == only_text(ORDINARY) == "4"
+    {"chunk": chunk, "choice": choice, "delta": delta}[place][field] = value
+    assert only_text(chunk) is None

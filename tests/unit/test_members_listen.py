@@ -243,3 +243,24 @@ async def test_a_mistake_of_ours_is_no_failed_member() -> None:
 
     with pytest.raises(KeyError):
         await collected(listen(Buggy(), call()))
+
+
+async def test_no_timer_outlives_the_answer() -> None:
+    """Nobody waits for the member any more, whether its stream was read to the end or left."""
+
+    class Prompt(Puppet):
+        async def stream(self, _call: Call, patience: Patience) -> AsyncGenerator[Event, None]:
+            await patience.wait(asyncio.sleep(0))
+            yield text("4")
+            yield end()
+
+    def timers() -> list[object]:
+        scheduled = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]
+        return [handle for handle in scheduled if not handle.cancelled()]
+
+    async with aclosing(listen(Prompt(), call())) as events:
+        await anext(events)
+        assert len(timers()) == 1
+    assert timers() == []
+    await collected(listen(Prompt(), call()))
+    assert timers() == []

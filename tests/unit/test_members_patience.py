@@ -163,6 +163,94 @@ async def test_another_timeout_is_not_taken_for_ours(clock: Clock) -> None:
 
     with pytest.raises(TimeoutError, match="no connection"):
         await clock.patience.wait(connect())
+    with pytest.raises(TimedOut):
+        await clock.wait(11)
+    with pytest.raises(TimeoutError, match="no connection"):
+        await clock.patience.wait(connect())
+
+
+def timers() -> list[float]:
+    """When those that are set go off."""
+    loop = asyncio.get_running_loop()
+    return [handle.when() for handle in loop._scheduled if not handle.cancelled()]  # type: ignore[attr-defined]
+
+
+async def test_many_waits_have_one_timer(clock: Clock) -> None:
+    """It stays set from one to the next, and is gone when nobody waits any more."""
+    patience = clock.made(first_token=10, stall=20)
+    for _ in range(50):
+        await clock.wait(0.1)
+        assert timers() == [1010]
+        patience.heard()
+    patience.close()
+    assert timers() == []
+    assert await clock.wait(1) == "said"
+
+
+async def test_the_timer_of_a_wait_that_is_over_stops_no_other(clock: Clock) -> None:
+    """It goes off in the middle of the next one, which has its own time."""
+    patience = clock.made(first_token=10, stall=20)
+    await clock.wait(9)
+    patience.heard()
+    assert await clock.wait(19) == "said"
+    patience.heard()
+    began = clock.now
+    with pytest.raises(TimedOut, match="silent for 20 s"):
+        await clock.wait(21)
+    assert clock.now == began + 20
+
+
+async def test_a_timer_that_goes_off_between_two_waits(clock: Clock) -> None:
+    """Nobody is stopped by it."""
+    failures: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+    clock.made(first_token=10)
+    await clock.wait(1)
+    await asyncio.sleep(50)
+    assert (timers(), failures) == ([], [])
+    assert await clock.wait(8.9) == "said"
+
+
+async def test_a_timer_that_is_set_too_late_is_set_anew(clock: Clock) -> None:
+    """A shorter wait after a longer one."""
+    patience = clock.made(first_token=100, stall=2)
+    await clock.wait(1)
+    patience.heard()
+    with pytest.raises(TimedOut, match="silent for 2 s"):
+        await clock.wait(3)
+    assert clock.now == 1003
+
+
+@pytest.mark.parametrize("outcome", ["said", ConnectionError("lost")])
+async def test_who_was_late_is_not_cancelled_further(clock: Clock, outcome: str | Exception) -> None:
+    """Where what is waited for has its own answer to being cancelled, that is the outcome."""
+    clock.made(first_token=1)
+
+    async def stubborn() -> str:
+        try:
+            await asyncio.sleep(5)
+        except asyncio.CancelledError:
+            if isinstance(outcome, Exception):
+                raise outcome from None
+        return "said"
+
+    if isinstance(outcome, Exception):
+        with pytest.raises(ConnectionError):
+            await clock.patience.wait(stubborn())
+    else:
+        assert await clock.patience.wait(stubborn()) == "said"
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+
+
+async def test_cancelled_from_outside_at_the_same_time(clock: Clock) -> None:
+    """Who cancels the request comes first."""
+    clock.made(first_token=5)
+    task = asyncio.create_task(clock.wait(10))
+    asyncio.get_running_loop().call_at(clock.now + 5, task.cancel)
+    await asyncio.wait([task])
+    assert task.cancelled()
 
 
 async def test_cancelled_from_outside(clock: Clock) -> None:
