@@ -36,7 +36,7 @@ class Accounts:
         await self._keep.opened.wait()
         match http.path.removeprefix("/fusiond/").split("/"):
             case ["ledger"]:
-                return await self._ledger()
+                return self._ledger()
             case ["costs"]:
                 return await self._costs(http.query)
             case ["egress"]:
@@ -46,10 +46,9 @@ class Accounts:
             case _:
                 return await self._request(http.match_info["id"])
 
-    async def _ledger(self) -> web.Response:
+    def _ledger(self) -> web.Response:
         """`by_member`, `by_fusion` and `saved_usd` are the month's, as `month_usd` is."""
-        ledger = self._opened()
-        summary = await _read(ledger.summary())
+        summary = self._opened().summary()
         return web.json_response(
             {
                 "today_usd": plain(summary.today),

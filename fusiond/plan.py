@@ -179,6 +179,7 @@ def _planned(request: Request, fusion: Fusion, catalog: Catalog, situation: Situ
         raise _nobody(fusion, [*unable, *unaskable], situation)
     if because == "no_key" and judge is None:
         strategy = "single"
+    unheard = _unheard(request, [*calls, *escalation])
     if strategy == "single" and named is None:
         *before, last = _in_order([call for call in calls if call.sample == 1], escalation, because, situation)
         calls, escalation = [*(replace(call, patient=False) for call in before), last], []
@@ -209,8 +210,17 @@ def _planned(request: Request, fusion: Fusion, catalog: Catalog, situation: Situ
         caps=limits.caps,
         bound=limits.bound if limits.caps and any(call.member.paid for call in (*calls, *escalation)) else None,
         final=_final(situation),
-        ignored=limits.ignored,
+        ignored=(*limits.ignored, *unheard),
     )
+
+
+def _unheard(request: Request, calls: Sequence[Call]) -> tuple[str, ...]:
+    """What of the request nobody who is asked can use. Raises BadRequest where the answer must be a call of a tool."""
+    if not request.tools or any(call.member.tools for call in calls):
+        return ()
+    if request.tool_choice and request.tool_choice.mode == "required":
+        raise BadRequest(f"nobody asked can call tools ({', '.join(call.member.name for call in calls)})", param="tool_choice")
+    return ("tools",)
 
 
 def _strategy(request: Request, fusion: Fusion) -> tuple[StrategyName, Because | None, Wanted | None]:

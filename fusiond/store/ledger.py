@@ -12,14 +12,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import ROUND_CEILING, Context, Decimal
 from pathlib import Path
+from typing import NamedTuple
 
-from fusiond.store.database import Database, Schema, StoreError, Value
+from fusiond.store.calls import COSTS, SAVED, SAVINGS, SCHEMA, SPENT, UNKNOWN
+from fusiond.store.database import Database, StoreError, Value
 
 log = logging.getLogger(__name__)
 
@@ -30,44 +32,6 @@ MOST = Decimal(1_000_000)
 
 ASKED_SECONDS = 7 * 86_400.0
 """A bill that has not come in so long is not asked for any more after a start."""
-
-SCHEMA = Schema(
-    version=1,
-    create="""
-CREATE TABLE calls (
-  id INTEGER PRIMARY KEY,
-  day TEXT NOT NULL,          -- UTC; of the reservation, then of the settlement
-  time REAL NOT NULL,         -- of the reservation, seconds since 1970
-  request TEXT NOT NULL,
-  fusion TEXT NOT NULL,       -- the model that the client asked for: fusion/NAME, or a member's own name
-  member TEXT NOT NULL,
-  provider TEXT NOT NULL,
-  state TEXT NOT NULL,        -- reserved, settled, or assumed: over, and its bill not known
-  nano INTEGER NOT NULL,      -- 1e-9 USD
-  atto INTEGER NOT NULL,      -- 1e-18 USD, less than one nano
-  generation TEXT             -- the provider's own id of the call
-) STRICT;
-CREATE INDEX calls_by_day ON calls (day, member, fusion, state, nano, atto);
-CREATE TABLE savings (
-  request TEXT PRIMARY KEY,
-  day TEXT NOT NULL,
-  fusion TEXT NOT NULL,
-  nano INTEGER NOT NULL,      -- less than nothing where the members asked cost more than the strongest alone
-  atto INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE INDEX savings_by_day ON savings (day, fusion, nano, atto);
-""",
-    holds="the record of what was spent",
-)
-
-_COSTS = """
-SELECT day, member, fusion, count(*), sum(nano), sum(atto) FROM calls
-WHERE state != 'reserved' AND day BETWEEN ? AND ? GROUP BY day, member, fusion ORDER BY day DESC, member, fusion
-"""
-
-_SAVINGS = "SELECT day, fusion, count(*), sum(nano), sum(atto) FROM savings WHERE day BETWEEN ? AND ? GROUP BY day, fusion ORDER BY day DESC, fusion"
-
-_UNKNOWN = "SELECT id, day, provider, generation, nano, atto FROM calls WHERE state != 'settled' AND generation IS NOT NULL AND time >= ?"
 
 _UNITS = Context(prec=60, rounding=ROUND_CEILING)
 
@@ -129,6 +93,14 @@ class Summary:
     by_fusion: Mapping[str, Decimal]
 
 
+class _Amount(NamedTuple):
+    """1e-18 USD, and whose."""
+
+    units: int
+    member: str
+    fusion: str
+
+
 class Ledger:
     """Everything that was ever paid. `fault` says why nothing can be; it is not open before `open`."""
 
@@ -140,8 +112,10 @@ class Ledger:
         self._day = ""  # that what is settled counts on
         self._seen = ""  # by the clock, when it was last looked at
         self._spent: Counter[str] = Counter()  # 1e-18 USD settled or assumed, by day and by month
-        self._open: dict[int, int] = {}
-        self._assumed: dict[int, tuple[str, int]] = {}
+        self._named: Counter[tuple[str, str, str]] = Counter()  # the same by month, of a member or a fusion, and its name
+        self._saved: Counter[str] = Counter()  # 1e-18 USD by month
+        self._open: dict[int, _Amount] = {}
+        self._assumed: dict[int, tuple[str, _Amount]] = {}
         self.unknown: dict[int, Unknown] = {}
 
     @property
@@ -167,13 +141,17 @@ class Ledger:
 
     async def _take_up(self) -> None:
         """What was set aside counts on the day on which its call went out. A disk that is full does not keep it from being counted."""
+        for known in (self._spent, self._named, self._saved, self._assumed, self.unknown):
+            known.clear()
         self._database.put("UPDATE calls SET state = 'assumed' WHERE state = 'reserved'")
         for key, day, seconds in await self._database.read("SELECT id, day, time FROM calls ORDER BY id DESC LIMIT 1"):
             self._next, self._day, self._seen = key + 1, day, _date(seconds)
-        for day, nano, atto in await self._database.read("SELECT day, sum(nano), sum(atto) FROM calls GROUP BY day"):
-            self._count(day, _joined(nano, atto))
-        for key, day, provider, generation, nano, atto in await self._database.read(_UNKNOWN, (self._clock() - ASKED_SECONDS,)):
-            self._assumed[key] = (day, _joined(nano, atto))
+        for day, member, fusion, nano, atto in await self._database.read(SPENT):
+            self._count(day, _Amount(_joined(nano, atto), member, fusion))
+        for day, nano, atto in await self._database.read(SAVED):
+            self._saved[_month(day)] += _joined(nano, atto)
+        for key, day, member, fusion, provider, generation, nano, atto in await self._database.read(UNKNOWN, (self._clock() - ASKED_SECONDS,)):
+            self._assumed[key] = (day, _Amount(_joined(nano, atto), member, fusion))
             self.unknown[key] = Unknown(id=key, provider=provider, generation=generation)
 
     def day(self) -> str:
@@ -194,14 +172,14 @@ class Ledger:
 
     def reserved(self) -> Decimal:
         """USD set aside for calls that are not over."""
-        return _usd(sum(self._open.values()))
+        return _usd(sum(amount.units for amount in self._open.values()))
 
     def reserve(self, call: PaidCall, amount: Decimal) -> int:
         """Set money aside, from now on; returns the call's number. It may go out after `durable`. Raises StoreError where the ledger is not open."""
         if self._closed:
             raise StoreError(self._closed)
-        key, units = self._entered(call, "reserved", amount)
-        self._open[key] = units
+        key, held = self._entered(call, "reserved", amount)
+        self._open[key] = held
         return key
 
     async def durable(self) -> None:
@@ -216,10 +194,9 @@ class Ledger:
 
     def settle(self, key: int, amount: Decimal) -> None:
         """The bill of a call."""
-        del self._open[key]
-        day, units = self.day(), _units(amount)
-        self._count(day, units)
-        self._put("UPDATE calls SET state = 'settled', day = ?, nano = ?, atto = ? WHERE id = ?", day, *_split(units), key)
+        billed, day = self._open.pop(key)._replace(units=_units(amount)), self.day()
+        self._count(day, billed)
+        self._put("UPDATE calls SET state = 'settled', day = ?, nano = ?, atto = ? WHERE id = ?", day, *_split(billed.units), key)
 
     def release(self, key: int) -> None:
         """A call that was not made, or that surely cost nothing."""
@@ -228,10 +205,10 @@ class Ledger:
 
     def assume(self, key: int, provider: str, generation: str | None) -> None:
         """A call that is over without a bill: it stays at what was set aside, until `correct`. `generation`: what the provider knows it by."""
-        units, day = self._open.pop(key), self.day()
-        self._count(day, units)
+        amount, day = self._open.pop(key), self.day()
+        self._count(day, amount)
         if generation is not None:
-            self._assumed[key] = (day, units)
+            self._assumed[key] = (day, amount)
             self.unknown[key] = Unknown(id=key, provider=provider, generation=generation)
         self._put("UPDATE calls SET state = 'assumed', day = ?, generation = ? WHERE id = ?", day, generation, key)
 
@@ -240,7 +217,7 @@ class Ledger:
         day, assumed = self._assumed.pop(key)
         del self.unknown[key]
         units = _units(amount)
-        self._count(day, units - assumed)
+        self._count(day, assumed._replace(units=units - assumed.units))
         self._put("UPDATE calls SET state = 'settled', nano = ?, atto = ? WHERE id = ?", *_split(units), key)
 
     def abandon(self, key: int) -> None:
@@ -249,24 +226,25 @@ class Ledger:
 
     def surprise(self, call: PaidCall, amount: Decimal) -> None:
         """A bill for which nothing was set aside."""
-        _, units = self._entered(call, "settled", amount)
-        self._count(self.day(), units)
+        _, billed = self._entered(call, "settled", amount)
+        self._count(self.day(), billed)
 
     def saved(self, request: str, fusion: str, amount: Decimal) -> None:
         """What a cascade saved, or (less than nothing) cost more."""
-        self._put("INSERT OR REPLACE INTO savings VALUES (?, ?, ?, ?, ?)", request, self.day(), fusion, *_split(_units(amount)))
+        units, day = _units(amount), self.day()
+        self._saved[_month(day)] += units
+        self._put("INSERT OR REPLACE INTO savings VALUES (?, ?, ?, ?, ?)", request, day, fusion, *_split(units))
 
-    async def summary(self) -> Summary:
-        """What is spent, set aside and saved; a call that is settled meanwhile may count as both, and never as neither. Raises StoreError."""
-        today, reserved = self.day(), self.reserved()
-        costs, savings = await self._lines(f"{_month(today)}-01", f"{_month(today)}-31")
+    def summary(self) -> Summary:
+        """What is spent, set aside and saved, all at one moment."""
+        month = _month(self.day())
         return Summary(
-            today=sum((cost.usd for cost in costs if cost.day == today), Decimal(0)),
-            month=sum((cost.usd for cost in costs), Decimal(0)),
-            reserved=reserved,
-            saved=sum((saving.usd for saving in savings), Decimal(0)),
-            by_member=_summed((cost.member, cost.usd) for cost in costs),
-            by_fusion=_summed((cost.fusion, cost.usd) for cost in costs),
+            today=self.today(),
+            month=self.month(),
+            reserved=self.reserved(),
+            saved=_usd(self._saved[month]),
+            by_member=self._by(month, "member"),
+            by_fusion=self._by(month, "fusion"),
         )
 
     async def costs(self, since: str = "") -> tuple[Sequence[Cost], Sequence[Saving]]:
@@ -281,8 +259,8 @@ class Ledger:
     async def _lines(self, first: str, last: str) -> tuple[Sequence[Cost], Sequence[Saving]]:
         """What the days from one to another cost and saved."""
         await self._database.flushed()
-        costs = await self._database.read(_COSTS, (first, last))
-        savings = await self._database.read(_SAVINGS, (first, last))
+        costs = await self._database.read(COSTS, (first, last))
+        savings = await self._database.read(SAVINGS, (first, last))
         return (
             [
                 Cost(day=day, member=member, fusion=fusion, calls=calls, usd=_usd(_joined(nano, atto)))
@@ -291,17 +269,23 @@ class Ledger:
             [Saving(day=day, fusion=fusion, requests=requests, usd=_usd(_joined(nano, atto))) for day, fusion, requests, nano, atto in savings],
         )
 
-    def _entered(self, call: PaidCall, state: str, amount: Decimal) -> tuple[int, int]:
+    def _by(self, month: str, kind: str) -> dict[str, Decimal]:
+        return {name: _usd(units) for (when, what, name), units in sorted(self._named.items()) if (when, what) == (month, kind)}
+
+    def _entered(self, call: PaidCall, state: str, amount: Decimal) -> tuple[int, _Amount]:
         """A new row: its number and its amount."""
         key, units = self._next, _units(amount)
         self._next += 1
         row = (key, self.day(), self._clock(), call.request, call.fusion, call.member, call.provider, state, *_split(units), None)
         self._put("INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", *row)
-        return key, units
+        return key, _Amount(units, call.member, call.fusion)
 
-    def _count(self, day: str, units: int) -> None:
-        self._spent[day] += units
-        self._spent[_month(day)] += units
+    def _count(self, day: str, amount: _Amount) -> None:
+        month = _month(day)
+        for when in (day, month):
+            self._spent[when] += amount.units
+        for kind, name in (("member", amount.member), ("fusion", amount.fusion)):
+            self._named[month, kind, name] += amount.units
 
     def _put(self, sql: str, *values: Value) -> None:
         """Never fails: calls end while the daemon does, and what was set aside for them is on the disk."""
@@ -334,11 +318,3 @@ def _split(units: int) -> tuple[int, int]:
 
 def _joined(nano: int, atto: int) -> int:
     return nano * 10**9 + atto
-
-
-def _summed(amounts: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:
-    """By name."""
-    sums: dict[str, Decimal] = defaultdict(Decimal)
-    for name, usd in amounts:
-        sums[name] += usd
-    return dict(sorted(sums.items()))

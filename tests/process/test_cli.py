@@ -211,7 +211,7 @@ async def test_the_tour() -> None:
     assert (code, err) == (0, "")
     assert out.count("\n> ") == out.count("  fused  ") == 3
     assert "smollm2 " in out
-    assert "$0.0000" in out
+    assert "$0.00" in out
     assert "http://127.0.0.1:11435/v1" in out
 
 

@@ -111,7 +111,7 @@ async def test_a_key_of_openrouter_waits_for_a_budget(tmp_path: Path) -> None:
             told = await status(client)
             assert told["members"]["dear"]["state"] == "unavailable"
             assert "[budget]" in told["members"]["dear"]["reason"]
-            for model, refused in (("dear", 402), ("fusion", 503)):
+            for model, refused in (("dear", 402), ("fusion", 402)):
                 async with client.post("/v1/chat/completions", json=question(model)) as response:
                     assert response.status == refused
                     assert "[budget]" in (await response.json())["error"]["message"]

@@ -101,7 +101,7 @@ async def test_a_bill_is_asked_for_until_it_is_told(desk: Desk) -> None:
     assert await desk.ask(126.0) == ["gen-1"]
     assert desk.ledger.today() == USD("0.25")
     assert await desk.ask(10 * DAY) == []
-    assert (await desk.ledger.summary()).today == USD("0.25")
+    assert (desk.ledger.summary()).today == USD("0.25")
 
 
 @pytest.mark.parametrize("told", [USD(0), USD("1.5")])

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pytest
 
 from fusiond.catalog import Catalog, served
-from fusiond.chat import Format, ImagePart, Limit, Message, Overrides, Sampling, TextPart, Tool
+from fusiond.chat import Format, ImagePart, Limit, Message, Overrides, Sampling, TextPart, Tool, ToolChoice
 from fusiond.config.tree import BudgetConfig, Conditions, RouteConfig, Seat
 from fusiond.errors import BadRequest, ContextExceeded, Forbidden, FusiondError, OverBudget, Unavailable, UnknownModel
 from fusiond.keys import Wanted
@@ -656,3 +656,14 @@ def test_an_override_may_name_a_model() -> None:
     assert (voices(made), made.judge and made.judge.name, made.writer and made.writer.name) == (["sonnet", "a"], "sonnet", "sonnet")
     with pytest.raises(BadRequest, match=r"fusion\.panel names 'sonnet' more than once"):
         planned(served, overrides=Overrides(panel=("anthropic/sonnet", "sonnet")))
+
+
+def test_tools_that_nobody_can_call_are_named() -> None:
+    """The answer is prose then, and says that it is; where it had to be a call, it is an error."""
+    deaf = catalog("a", "b", facts={"a": {"tools": False}, "b": {"tools": False}})
+    add = Tool(name="add")
+    assert planned(deaf, tools=(add,)).ignored == ("tools",)
+    assert planned(catalog("a", "b", facts={"a": {"tools": False}}), tools=(add,)).ignored == ()
+    with pytest.raises(BadRequest, match=r"nobody asked can call tools \(a, b\)") as error:
+        planned(deaf, tools=(add,), tool_choice=ToolChoice(mode="required"))
+    assert error.value.param == "tool_choice"

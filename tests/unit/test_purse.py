@@ -249,7 +249,7 @@ async def test_several_calls_with_one_voice_add_up(ledger: Ledger) -> None:
     spending.billed(call(name="free", voice="sonnet"), USD("0.125"))
     assert spending.costs == {"sonnet": USD("0.875")}
     assert spending.spent() == ledger.today() == USD("0.875")
-    assert (await ledger.summary()).by_member == {"free": USD("0.125"), "sonnet": USD("0.75")}
+    assert (ledger.summary()).by_member == {"free": USD("0.125"), "sonnet": USD("0.75")}
 
 
 async def test_a_bill_for_what_should_be_free_is_kept_even_unwritten(tmp_path: Path) -> None:
@@ -465,5 +465,5 @@ async def test_two_hundred_requests_at_once(tmp_path: Path, seed: int) -> None:
         assert any(isinstance(end, Failed) and isinstance(end.error, TooDear) for end in ends)
         assert 6 * WORST < ledger.most <= ledger.cap
         assert ledger.reserved() == 0
-        assert ledger.today() == sum(spending.spent() for spending in spendings) == (await ledger.summary()).today
+        assert ledger.today() == sum(spending.spent() for spending in spendings) == (ledger.summary()).today
         assert all(spending.spent() <= 2 * WORST for spending in spendings)
