@@ -262,7 +262,7 @@ class TooDear(MemberError):
 
 
 class AllFailed(FusiondError):
-    """Nobody answered. `failures` maps each member to its error."""
+    """Nobody answered. `failures` maps each member to its error; where each says when to come back, so does this."""
 
     status = 502
     code = "all_members_failed"
@@ -270,7 +270,9 @@ class AllFailed(FusiondError):
 
     def __init__(self, failures: Mapping[str, MemberError]) -> None:
         reasons = "; ".join(f"{name}: {error.reason}: {error.message}" for name, error in failures.items())
-        super().__init__(f"no member answered ({reasons})" if reasons else "no member answered")
+        message = f"no member answered ({reasons})" if reasons else "no member answered"
+        told = [error.retry_after for error in failures.values() if error.retry_after is not None]
+        super().__init__(message, retry_after=min(told) if told and len(told) == len(failures) else None)
         self.failures = dict(failures)
         if failures and all(isinstance(error, TimedOut) for error in failures.values()):
             self.status = 504
