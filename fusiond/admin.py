@@ -117,7 +117,7 @@ class Admin:
         if out := outs.get(member.name):
             return Barred(out.reason, out.why, _clock(out.until))
         if member.paid and (config.budget is None or member.tariff is None):
-            return Barred("unavailable", "; ".join(filter(None, (UNPAID if config.budget is None else "its price is not known", member.unavailable))))
+            return Barred("unavailable", UNPAID if config.budget is None else "its price is not known")
         if member.paid and self._keep.ledger.fault:
             return Barred("unavailable", f"what it costs cannot be recorded: {self._keep.ledger.fault}")
         return None

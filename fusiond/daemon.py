@@ -135,7 +135,7 @@ class Daemon:
         self._keep.reloaded(new)
         self._server.admission.resize(config.server.max_requests, config.server.queue)
         await self._revisions.replace(new)
-        self._spawn(self._look(new))
+        self._spawn(self._look())
         log.info("revision %d serves", new.number)
 
     async def _reloads(self) -> None:
@@ -157,12 +157,11 @@ class Daemon:
         """Ask the providers what they have, at once and for ever; whoever only wants to know that the daemon is there goes first."""
         await asyncio.sleep(LOOK_AFTER_SECONDS)
         while True:
-            async with self._revisions.lease() as revision:
-                await self._look(revision)
+            await self._look()
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 
-    async def _look(self, revision: Revision) -> None:
-        async with asyncio.TaskGroup() as group:
+    async def _look(self) -> None:
+        async with self._revisions.lease() as revision, asyncio.TaskGroup() as group:
             for name in revision.asked():
                 group.create_task(self._look_at(revision, name))
 
@@ -177,6 +176,7 @@ class Daemon:
             log.info("providers: %s: %s", name, said.error or f"{len(said.models)} models")
 
     async def _opens(self) -> None:
+        """Open what is kept on disk; where that cannot be done, try again for ever."""
         await asyncio.sleep(LOOK_AFTER_SECONDS)
         while True:
             await self._keep.open()
@@ -192,7 +192,7 @@ class Daemon:
                 lost = len(reach.lost)
                 await reach.probe(clock())
                 if len(reach.lost) < lost:  # who is back may have much to tell
-                    self._spawn(self._look(self._revisions.current))
+                    self._spawn(self._look())
             else:
                 await asyncio.sleep(PAUSE_SECONDS)
 

@@ -16,6 +16,9 @@ from fusiond.policy.budget import Caps, offer, wished
 from fusiond.policy.privacy import allows, loosens, strictest
 from fusiond.situation import Out, Situation, SkipReason
 
+USUAL_BYTES_PER_TOKEN = 4
+"""By which tokens are estimated that nobody has counted."""
+
 MOST_BYTES_PER_TOKEN = 8
 """No tokenizer makes fewer tokens of ordinary text: below a prompt's bytes through this, a context is surely too small for it."""
 

@@ -151,13 +151,12 @@ class Unavailable(FusiondError):
 class MemberError(FusiondError):
     """One member failed.
 
-    `reason` is a word for traces and counters; `retryable`: asking again may help; `unbilled`: it surely cost nothing; `lost`: no way leads to it.
+    `reason` is a word for traces and counters; `unbilled`: it surely cost nothing; `lost`: no way leads to it.
     """
 
     status = 502
     type = "upstream_error"
     reason = "failed"
-    retryable = False
     unbilled = False
     lost = False
 
@@ -171,7 +170,6 @@ class Unreachable(MemberError):
     """No connection (`lost`, and it cost nothing), or it broke before the first byte of the answer (then nobody knows)."""
 
     reason = "unreachable"
-    retryable = True
 
     def __init__(self, message: str, *, lost: bool = False) -> None:
         super().__init__(message)
@@ -187,7 +185,6 @@ class Rejected(MemberError):
         super().__init__(message, retry_after=retry_after)
         self.upstream_status = upstream_status
         self.unbilled = unbilled
-        self.retryable = upstream_status is not None and (upstream_status == 429 or upstream_status >= 500)
 
 
 class TimedOut(MemberError):
@@ -195,7 +192,6 @@ class TimedOut(MemberError):
 
     status = 504
     reason = "timed_out"
-    retryable = True
 
     def __init__(self, message: str, *, queued: bool = False) -> None:
         super().__init__(message)
@@ -212,7 +208,6 @@ class Truncated(MemberError):
     """The stream stopped without its end mark."""
 
     reason = "truncated"
-    retryable = True
 
 
 class Empty(MemberError):

@@ -5,19 +5,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
 from fusiond.call import Call
-from fusiond.catalog import Catalog, Fusion, Member, look_up, nearest, shortened
+from fusiond.catalog import Catalog, Fusion, Member, look_up
 from fusiond.chat import Request
 from fusiond.config.tree import FusionConfig, Privacy, Seat, StrategyName
 from fusiond.eligible import Skipped, Terms, sorted_out, terms
-from fusiond.errors import BadRequest, ContextExceeded, Forbidden, FusiondError, OverBudget, Unavailable, UnknownModel
+from fusiond.errors import BadRequest, ContextExceeded, Forbidden, FusiondError, OverBudget, Unavailable
 from fusiond.keys import Wanted, wanted
+from fusiond.overrides import overridden, refuse_overrides
 from fusiond.policy.belief import Model, Voter, skills
 from fusiond.policy.bound import Bound
 from fusiond.policy.budget import Caps
@@ -117,72 +117,28 @@ def plan(request: Request, catalog: Catalog, situation: Situation) -> Plan:
     name = catalog.aliases.get(request.model, request.model)
     target = look_up(routed(request, catalog.routes, name) if name == "auto" else name, catalog)
     if isinstance(target, Member):
-        _refuse_overrides(request, target)
+        refuse_overrides(request, target)
         fusion = Fusion(name=target.name, config=FusionConfig(strategy="single"), panel=(Seat(member=target.name),), judge=None, writer=None)
         return _planned(request, fusion, catalog, situation, named=target)
-    return _planned(request, _overridden(target, request, catalog), catalog, situation)
-
-
-def _refuse_overrides(request: Request, member: Member) -> None:
-    """Raises BadRequest where a single member is to be a fusion."""
-    meant = "is a member" if request.model == member.name else f"stands for the member '{member.name}'"
-    for field in ("strategy", "panel", "judge", "writer"):
-        if getattr(request.overrides, field) is not None:
-            raise BadRequest(f"fusion.{field} needs a fusion as the model, and '{request.model}' {meant}", param=f"fusion.{field}")
-
-
-def _overridden(fusion: Fusion, request: Request, catalog: Catalog) -> Fusion:
-    wish = request.overrides
-    if not (wish.strategy or wish.panel or wish.judge or wish.writer):
-        return fusion
-    panel = [_wished(name, "panel", catalog) for name in wish.panel or ()]
-    judge, writer = (wished and _wished(wished, role, catalog) for wished, role in ((wish.judge, "judge"), (wish.writer, "writer")))
-    for name, count in Counter(panel).items():
-        if count > 1:
-            raise BadRequest(f"fusion.panel names '{shortened(name)}' more than once", param="fusion.panel")
-    config = fusion.config
-    if wish.strategy:
-        config = replace(config, strategy=wish.strategy)  # type: ignore[arg-type]  # decoding has checked the name
-    return replace(
-        fusion,
-        config=replace(config, quorum=None) if panel else config,
-        panel=tuple(Seat(member=name) for name in panel) or fusion.panel,
-        escalate=tuple(name for name in fusion.escalate if name not in panel),
-        judge=judge or fusion.judge,
-        writer=writer or judge or fusion.writer,
-    )
-
-
-def _wished(name: str, role: str, catalog: Catalog) -> str:
-    """The member that a request names, or means by its model's own name (the first with that model). Raises UnknownModel."""
-    if name in catalog.members:
-        return name
-    if meant := next((member.name for member in catalog.members.values() if member.model == name), None):
-        return meant
-    raise UnknownModel(f"fusion.{role}: no member named '{shortened(name)}'{nearest(name, catalog.members)}", param=f"fusion.{role}")
+    return _planned(request, overridden(target, request, catalog), catalog, situation)
 
 
 def _planned(request: Request, fusion: Fusion, catalog: Catalog, situation: Situation, named: Member | None = None) -> Plan:
     config, limits = fusion.config, terms(request, fusion, situation)
     deadline = situation.now + (named.total_seconds if named else config.deadline_seconds)
     strategy, because, key = _strategy(request, fusion)
-    able, unable = sorted_out(limits, [catalog.members[seat.member] for seat in fusion.panel])
-    calls = [call for seat in fusion.panel if seat.member in able for call in _calls(request, able[seat.member], seat, deadline)]
-    helped = fusion.escalate if config.strategy == "cascade" else ()
-    askable, unaskable = sorted_out(limits, [catalog.members[name] for name in helped])
-    escalation = [_called(request, member, deadline) for member in askable.values()]
+    calls, escalation, unable = _askable(request, fusion, catalog, limits, deadline)
     judge, writer, absent = _judge_and_writer(fusion, strategy, catalog, limits)
-    skipped = _once([*unable, *unaskable, *absent])
+    skipped = _once([*unable, *absent])
     if _final(situation):
         _refuse_dear(skipped)
     if not calls + escalation:
-        raise _nobody(fusion, [*unable, *unaskable], situation)
+        raise _nobody(fusion, unable, situation)
     if because == "no_key" and judge is None:
         strategy = "single"
     unheard = _unheard(request, [*calls, *escalation])
     if strategy == "single" and named is None:
-        *before, last = _in_order([call for call in calls if call.sample == 1], escalation, because, situation)
-        calls, escalation = [*(replace(call, patient=False) for call in before), last], []
+        calls, escalation = _taking_over(_in_order([call for call in calls if call.sample == 1], escalation, because, situation)), []
     if strategy in ("single", "race"):
         calls = [replace(call, relayed=True) for call in calls]
     elif judge or writer or escalation:
@@ -212,6 +168,15 @@ def _planned(request: Request, fusion: Fusion, catalog: Catalog, situation: Situ
         final=_final(situation),
         ignored=(*limits.ignored, *unheard),
     )
+
+
+def _askable(request: Request, fusion: Fusion, catalog: Catalog, limits: Terms, deadline: float) -> tuple[list[Call], list[Call], list[Skipped]]:
+    """The panel's calls, those of a cascade's escalation, and who of both is left out."""
+    able, unable = sorted_out(limits, [catalog.members[seat.member] for seat in fusion.panel])
+    calls = [call for seat in fusion.panel if seat.member in able for call in _calls(request, able[seat.member], seat, deadline)]
+    helped = fusion.escalate if fusion.config.strategy == "cascade" else ()
+    askable, unaskable = sorted_out(limits, [catalog.members[name] for name in helped])
+    return calls, [_called(request, member, deadline) for member in askable.values()], [*unable, *unaskable]
 
 
 def _unheard(request: Request, calls: Sequence[Call]) -> tuple[str, ...]:
@@ -322,6 +287,12 @@ def _in_order(calls: list[Call], escalation: list[Call], because: Because | None
         case "actor":
             able, unable = ([[call for call in some if call.member.tools is tools] for some in (calls, escalation)] for tools in (True, False))
             return [*_by_skill(able[0], situation), *able[1], *_by_skill(unable[0], situation), *unable[1]]
+
+
+def _taking_over(calls: list[Call]) -> list[Call]:
+    """Only the last is worth waiting for: nobody is there to take over from it."""
+    *before, last = calls
+    return [*(replace(call, patient=False) for call in before), last]
 
 
 def _by_skill(calls: list[Call], situation: Situation) -> list[Call]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from fusiond.chat import Request
 from fusiond.config.tree import Conditions, RouteConfig, Task
-from fusiond.eligible import text_bytes
+from fusiond.eligible import USUAL_BYTES_PER_TOKEN, text_bytes
 from fusiond.keys import cues, wanted
-
-BYTES_PER_TOKEN = 4
 
 
 def task(request: Request) -> Task:
@@ -20,7 +18,7 @@ def task(request: Request) -> Task:
 
 def routed(request: Request, routes: tuple[RouteConfig, ...], otherwise: str) -> str:
     """The model that `auto` stands for: that of the first route whose conditions all hold."""
-    tokens = text_bytes(request) / BYTES_PER_TOKEN
+    tokens = text_bytes(request) / USUAL_BYTES_PER_TOKEN
     about = task(request) if any(route.when.task for route in routes) else None
 
     def holds(when: Conditions) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from fusiond.catalog import shortened
 from fusiond.chat import Request
-from fusiond.eligible import Skipped
+from fusiond.eligible import USUAL_BYTES_PER_TOKEN, Skipped
 from fusiond.errors import Cooling, FusiondError, TimedOut, TooDear, Unwilling
 from fusiond.events import Failed, Usage
 from fusiond.fuse.outcome import Decided
@@ -21,9 +21,6 @@ from fusiond.report import Degraded, MemberReport, Report, Status, Totals, plain
 from fusiond.store.records import RequestRow
 
 log = logging.getLogger("fusiond.requests")
-
-BYTES_PER_TOKEN = 4
-"""Where a member does not count its tokens, they are estimated at so many bytes each, and the usage says so."""
 
 UNASKED = (Cooling, TooDear, Unwilling)
 """Errors of members that were not asked after all."""
@@ -251,7 +248,7 @@ def _delivered_tokens(plan: Plan, parts: Parts, decided: Decided) -> tuple[int, 
 
 
 def _estimate(texts: Iterable[str]) -> int:
-    return -(-sum(len(text.encode(errors="surrogatepass")) for text in texts) // BYTES_PER_TOKEN)
+    return -(-sum(len(text.encode(errors="surrogatepass")) for text in texts) // USUAL_BYTES_PER_TOKEN)
 
 
 def _milliseconds(start: float, end: float | None) -> float | None:

@@ -18,7 +18,7 @@ from functools import partial
 from itertools import product
 
 from fusiond.call import Call
-from fusiond.eligible import text_bytes
+from fusiond.eligible import USUAL_BYTES_PER_TOKEN, text_bytes
 from fusiond.errors import MemberError
 from fusiond.events import Transcript, Usage
 from fusiond.fuse.ballots import count, delivered, said, stands, votes_of, wanted_of
@@ -32,9 +32,6 @@ from fusiond.policy.lookahead import Tolls, next_call
 from fusiond.policy.settled import settled
 from fusiond.policy.traffic import Heard, expected_length, strongest, tolls, usual_prices, would_have_cost
 from fusiond.report import Degraded
-
-BYTES_PER_TOKEN = 4
-"""A prompt's length, where no member has counted it yet."""
 
 LOOK = 2
 """With more of the panel missing than this the decision to pay is not called settled: there would be too much to try."""
@@ -122,7 +119,7 @@ class _Table:
         """Of the prompt, as the leading local counts them, else the first that does."""
         lead_first = sorted(self.answers.items(), key=lambda item: item[0] != self._lead)
         counted = (answer.usage.prompt_tokens for _, answer in lead_first if answer.usage)
-        return next(counted, text_bytes(self._plan.request) // BYTES_PER_TOKEN)
+        return next(counted, text_bytes(self._plan.request) // USUAL_BYTES_PER_TOKEN)
 
     @property
     def _lead_length(self) -> int | None:

@@ -62,23 +62,23 @@ def test_a_hostile_body_is_only_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "kind", "status", "retryable"),
+    ("error", "kind", "status"),
     [
-        ({"message": "busy", "code": 503}, Rejected, 503, True),
-        ({"message": "busy", "code": 429}, Rejected, 429, True),
-        ({"message": "no", "code": 400}, Rejected, 400, False),
-        ({"message": "no", "code": "invalid"}, Rejected, None, False),
-        ({"message": "no", "code": 7}, Rejected, None, False),
-        ("out of memory", Rejected, None, False),
-        ({"message": "This model's maximum context length is 8192 tokens"}, ContextTooSmall, None, False),
-        ("the prompt is too long", ContextTooSmall, None, False),
-        ("request exceeds the available context size", ContextTooSmall, None, False),
+        ({"message": "busy", "code": 503}, Rejected, 503),
+        ({"message": "busy", "code": 429}, Rejected, 429),
+        ({"message": "no", "code": 400}, Rejected, 400),
+        ({"message": "no", "code": "invalid"}, Rejected, None),
+        ({"message": "no", "code": 7}, Rejected, None),
+        ("out of memory", Rejected, None),
+        ({"message": "This model's maximum context length is 8192 tokens"}, ContextTooSmall, None),
+        ("the prompt is too long", ContextTooSmall, None),
+        ("request exceeds the available context size", ContextTooSmall, None),
     ],
 )
-def test_an_error_in_an_answer(error: object, kind: type[MemberError], status: int | None, retryable: bool) -> None:
+def test_an_error_in_an_answer(error: object, kind: type[MemberError], status: int | None) -> None:
     """Its code is kept where it is a status; a context that is too small is a reason of its own."""
     made = rejected(error)
-    assert (type(made), getattr(made, "upstream_status", None), made.retryable) == (kind, status, retryable)
+    assert (type(made), getattr(made, "upstream_status", None)) == (kind, status)
 
 
 def test_half_a_character_in_an_error() -> None:
@@ -164,8 +164,8 @@ async def test_a_status_is_kept() -> None:
             await body_of(way)
         with pytest.raises(Rejected) as busy:
             await body_of(way)
-    assert (many.value.upstream_status, many.value.retry_after, many.value.retryable) == (429, 7, True)
-    assert (busy.value.upstream_status, busy.value.retry_after, busy.value.retryable) == (503, None, True)
+    assert (many.value.upstream_status, many.value.retry_after) == (429, 7)
+    assert (busy.value.upstream_status, busy.value.retry_after) == (503, None)
 
 
 async def test_an_error_that_comes_in_pieces() -> None:

@@ -74,28 +74,26 @@ RAW = {"raw": '{"error":"Rate limit reached"}', "provider_name": "X"}
 
 
 @pytest.mark.parametrize(
-    ("steps", "kind", "status", "retryable", "words"),
+    ("steps", "kind", "status", "words"),
     [
-        pytest.param([Status(429, {"error": {"code": 429, "message": "slow"}})], Rejected, 429, True, "slow", id="429"),
-        pytest.param([Status(402, {"error": {"code": 402, "message": "credits"}})], Rejected, 402, False, "credits", id="402"),
-        pytest.param([Status(200, {"error": {"code": 502, "message": "down"}})], Rejected, 502, True, "down", id="in a 200"),
-        pytest.param([Say("4"), ErrorChunk("down", 503)], Rejected, 503, True, "down", id="in the middle"),
-        pytest.param([ErrorChunk("down", "server_error")], Rejected, None, False, "down", id="with a word as its code"),
-        pytest.param([ErrorChunk("Provider returned error", 429, RAW)], Rejected, 429, True, "error: {.*Rate limit", id="with a cause"),
-        pytest.param(
-            [Status(400, {"error": {"code": 400, "message": "maximum context length is 9"}})], ContextTooSmall, None, False, "", id="context"
-        ),
-        pytest.param([Html(524)], Rejected, 524, True, "HTTP 524", id="an edge's page"),
-        pytest.param([Say("4"), Close()], Truncated, None, True, "broke in the middle", id="cut"),
-        pytest.param([Say("4")], Truncated, None, True, "without its end", id="no end"),
+        pytest.param([Status(429, {"error": {"code": 429, "message": "slow"}})], Rejected, 429, "slow", id="429"),
+        pytest.param([Status(402, {"error": {"code": 402, "message": "credits"}})], Rejected, 402, "credits", id="402"),
+        pytest.param([Status(200, {"error": {"code": 502, "message": "down"}})], Rejected, 502, "down", id="in a 200"),
+        pytest.param([Say("4"), ErrorChunk("down", 503)], Rejected, 503, "down", id="in the middle"),
+        pytest.param([ErrorChunk("down", "server_error")], Rejected, None, "down", id="with a word as its code"),
+        pytest.param([ErrorChunk("Provider returned error", 429, RAW)], Rejected, 429, "error: {.*Rate limit", id="with a cause"),
+        pytest.param([Status(400, {"error": {"code": 400, "message": "maximum context length is 9"}})], ContextTooSmall, None, "", id="context"),
+        pytest.param([Html(524)], Rejected, 524, "HTTP 524", id="an edge's page"),
+        pytest.param([Say("4"), Close()], Truncated, None, "broke in the middle", id="cut"),
+        pytest.param([Say("4")], Truncated, None, "without its end", id="no end"),
     ],
 )
-async def test_errors(router: Make, steps: list[Step], kind: type[MemberError], status: int | None, retryable: bool, words: str) -> None:
-    """By their kind, with the provider's own status, whether asking again may help, and the cause behind the gateway's words."""
+async def test_errors(router: Make, steps: list[Step], kind: type[MemberError], status: int | None, words: str) -> None:
+    """By their kind, with the provider's own status, and the cause behind the gateway's words."""
     async with OpenRouterUpstream({"a": Script(*steps)}) as upstream:
         error = failure(await heard(router(upstream)))
     assert type(error) is kind
-    assert (getattr(error, "upstream_status", None), error.retryable) == (status, retryable)
+    assert getattr(error, "upstream_status", None) == status
     with pytest.raises(MemberError, match=words or None):
         raise error
 
