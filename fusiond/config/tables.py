@@ -14,10 +14,10 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, cast, get_args, get_type_hints
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, ValidationError
 
 from fusiond.config.errors import Fault, Key, nearest
+from fusiond.config.schema import validator
 from fusiond.config.source import Table
 from fusiond.config.tree import (
     BudgetConfig,
@@ -39,7 +39,6 @@ from fusiond.config.tree import (
 T = TypeVar("T")
 Path = tuple[Key, ...]
 
-STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 APIS: dict[str, type[ProviderConfig]] = {"ollama": OllamaConfig, "openrouter": OpenRouterConfig, "openai": OpenAIConfig, "llamacpp": LlamaCppConfig}
 TOP = ("server", "providers", "members", "fusions", "routes", "aliases", "budget", "privacy", "offline", "records")
 
@@ -128,7 +127,7 @@ def _value(kind: type[T], entry: Any, path: Path, faults: list[Fault]) -> T | No
     for _ in range(MENDINGS):
         try:
             # Read as JSON, in which an array may become a tuple and a whole number a float while nothing else is converted.
-            return cast("T | None", _adapter(cast("Hashable", kind)).validate_json(json.dumps(holder)).get(""))
+            return cast("T | None", validator(cast("Hashable", kind)).validate_json(json.dumps(holder)).get(""))
         except ValidationError as wrong:
             errors = wrong.errors(include_url=False)
             if not found:
@@ -152,12 +151,6 @@ def _mend(holder: Any, error: ErrorDetails) -> None:
         holder[last] = {} if error["type"] == "dataclass_type" else "0"
     else:
         holder.pop(last, None)
-
-
-@functools.cache
-def _adapter(kind: Hashable) -> TypeAdapter[Any]:
-    # The outer dictionary hands its strictness down to the plain dataclasses inside.
-    return TypeAdapter(dict[str, kind], config=STRICT)  # type: ignore[valid-type]
 
 
 def _fault(kind: type[Any], path: Path, error: ErrorDetails) -> Fault:

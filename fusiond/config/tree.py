@@ -8,10 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Annotated, Any, Literal
-
-from pydantic import BeforeValidator
-from pydantic_core import PydanticCustomError
+from typing import Any, Literal
 
 from fusiond.config.secret import Secret
 
@@ -23,16 +20,6 @@ Task = Literal["code", "choice", "number", "boolean", "label", "text", "json", "
 
 Privacy = Literal["any", "lan", "local"]
 """How far a request may go: anywhere, to the local network, or not beyond this machine."""
-
-
-def _exact(value: object) -> Decimal:
-    """The decimal that stands in the file. One in quotation marks is a string, as for every other number."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise PydanticCustomError("decimal_type", "must be a number")
-    return Decimal(str(value))
-
-
-Amount = Annotated[Decimal, BeforeValidator(_exact)]
 
 PRIVATE_KEY = "-----BEGIN [A-Z ]*PRIVATE KEY-----"
 
@@ -106,8 +93,8 @@ ProviderConfig = OllamaConfig | OpenRouterConfig | OpenAIConfig | LlamaCppConfig
 class Price:
     """USD per million tokens."""
 
-    input: Amount
-    output: Amount
+    input: Decimal
+    output: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +144,7 @@ class FusionConfig:
     grace_seconds: float = 5.0
     deadline_seconds: float = 120.0
     privacy: Privacy | None = None
-    max_cost_usd: Amount | None = None
+    max_cost_usd: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,9 +168,9 @@ class RouteConfig:
 class BudgetConfig:
     """`[budget]`: without this table nothing is ever paid. USD; None: no cap. Days and months are UTC."""
 
-    per_request_usd: Amount | None = None
-    per_day_usd: Amount | None = None
-    per_month_usd: Amount | None = None
+    per_request_usd: Decimal | None = None
+    per_day_usd: Decimal | None = None
+    per_month_usd: Decimal | None = None
     when_exhausted: Literal["local", "reject"] = "local"
 
 
