@@ -17,7 +17,8 @@ from pathlib import Path
 
 from bench.processes import LOAD_CORE, SERVER_CORE, cpu_seconds, free_port, load, process, serve_command, server, wait_until_ready
 from fusiond.store.ledger import Ledger, PaidCall
-from fusiond.store.records import Records, RequestRow
+from fusiond.store.records import Records
+from fusiond.store.requests import RequestRow
 
 CONFIGURATION = """
 [providers.scripted]

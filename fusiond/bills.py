@@ -13,7 +13,8 @@ from typing import Protocol, runtime_checkable
 
 from fusiond.errors import MemberError
 from fusiond.revision import Revision
-from fusiond.store.ledger import Ledger, Unknown
+from fusiond.store.calls import CallRow
+from fusiond.store.ledger import Ledger
 
 log = logging.getLogger(__name__)
 
@@ -64,12 +65,14 @@ class Bills:
                 self._ledger.abandon(key)
 
 
-async def _told(call: Unknown, revision: Revision) -> Decimal | None:
+async def _told(call: CallRow, revision: Revision) -> Decimal | None:
     provider = revision.provider(call.provider)
-    if not isinstance(provider, Billing):
+    if call.generation is None or not isinstance(provider, Billing):
         return None
     try:
         return await provider.bill(call.generation)
     except MemberError as error:
         log.debug("no bill of %s yet: %s", call.generation, error.message)
-        return None
+    except Exception:  # one bill that cannot be asked for does not stop the others
+        log.exception("the bill of %r cannot be asked for: its worst case stays counted", call.generation)
+    return None

@@ -56,7 +56,8 @@ class Opened:
 class Usage:
     """Tokens as the member counts them, and what the provider says it billed (USD; None: it did not say).
 
-    Of the prompt's tokens some were read from its cache or written to it, of the completion's some were reasoning (None: not told).
+    Of the prompt's tokens some were read from its cache or written to it, of the completion's some were reasoning (None: not told). `final`: no more
+    will be counted; some members count as they go on.
     """
 
     member: str
@@ -66,6 +67,7 @@ class Usage:
     cached_tokens: int = 0
     cache_write_tokens: int | None = None
     cost: Decimal | None = None
+    final: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +106,7 @@ class Transcript:
     thoughts: list[str] = field(default_factory=list)
     calls: dict[int, list[ToolCall]] = field(default_factory=dict)
     usage: Usage | None = None
+    generation: str | None = None
     end: Finished | Failed | None = None
 
     def hear(self, event: Event) -> None:
@@ -119,7 +122,9 @@ class Transcript:
                 self.usage = event
             case Finished() | Failed():
                 self.end = event
-            case Progress() | Opened():
+            case Opened():
+                self.generation = event.generation
+            case Progress():
                 pass
 
     @property

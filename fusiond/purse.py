@@ -6,7 +6,6 @@ its worst case; one that surely cost nothing (no connection, refused before the 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -19,8 +18,9 @@ from fusiond.errors import Empty, MemberError, Misshapen, Rejected, TooDear, Unw
 from fusiond.events import Event, Failed, Finished, Opened, Text, Thinking, ToolCall, Usage
 from fusiond.policy.bound import Bound, Unpriceable, most_tokens
 from fusiond.policy.budget import Caps, Offer, Spent, offer, wished
+from fusiond.store.amounts import kept
 from fusiond.store.database import StoreError
-from fusiond.store.ledger import Ledger, PaidCall, kept
+from fusiond.store.ledger import Ledger, PaidCall
 from fusiond.tariff import Counted
 
 LEDGER_SECONDS = 2.0
@@ -45,20 +45,19 @@ class _Ticket:
     images: int
     said: bool = False
     usage: Usage | None = None
-    counted_last: bool = False
     generation: str | None = None
     end: Finished | Failed | None = None
 
     def hear(self, event: Event) -> None:
         match event:
+            case Text() | Thinking() | ToolCall():
+                self.said = True
             case Opened():
                 self.generation = event.generation
             case Usage():
-                self.usage, self.counted_last = event, True
+                self.usage = event
             case Finished() | Failed():
                 self.end = event
-            case Text() | Thinking() | ToolCall():
-                self.said, self.counted_last = True, False
 
     @property
     def complete(self) -> bool:
@@ -73,9 +72,8 @@ class _Ticket:
 
     @property
     def bill(self) -> Decimal | None:
-        """What the provider says it costs, once that is the end of it: some count as they go on, and begin with nothing."""
-        cost = self.usage.cost if self.usage else None
-        return cost if self.complete or (cost and self.counted_last) else None
+        """What the provider says it costs, once that is the end of it: some count as they go on."""
+        return self.usage.cost if self.usage and (self.usage.final or self.complete) else None
 
     def counted(self) -> Counted | None:
         """What the provider counted; None: not everything. No prompt is without tokens, and no answer either."""
@@ -131,6 +129,10 @@ class Purse:
         finally:
             self._close(ticket)
 
+    def doubted(self, call: Call, generation: str) -> None:
+        """A member that should cost nothing was cut off: whether it did is asked for afterwards."""
+        self.ledger.doubt(self._paid_call(call), generation)
+
     def billed(self, call: Call, cost: Decimal) -> None:
         """A member that should cost nothing has cost something: it is spent, whatever the price list says."""
         self.ledger.surprise(self._paid_call(call), cost)
@@ -156,14 +158,12 @@ class Purse:
         key = self.ledger.reserve(self._paid_call(call), offered.amount)
         self._held[key] = call.voice, kept(offered.amount)
         try:
-            async with asyncio.timeout(LEDGER_SECONDS):
-                await self.ledger.durable()
+            await self.ledger.durable(within=LEDGER_SECONDS)
         except BaseException as error:  # also where it is cancelled: nothing has gone out
             del self._held[key]
             self.ledger.release(key)
-            if isinstance(error, StoreError | TimeoutError):
-                why = str(error) or "the ledger is kept waiting"
-                raise Unwilling(f"what it costs cannot be recorded: {why}") from None
+            if isinstance(error, StoreError):
+                raise Unwilling(f"what it costs cannot be recorded: {error}") from None
             raise
         request = replace(call.request, sampling=replace(call.request.sampling, max_tokens=offered.max_tokens))
         return _Ticket(key, replace(call, request=request), offered, bound.images)
@@ -173,8 +173,8 @@ class Purse:
         self.paid = max(1, shares - 1)
         if tariff is None or self.caps is None:
             raise TooDear("its price is not known" if self.caps else "costs money, and there is no [budget]", final=self.final)
-        held = self.ledger.reserved()
-        spent = Spent(request=self.spent(), day=self.ledger.today() + held, month=self.ledger.month() + held)
+        day, month = self.ledger.gone()
+        spent = Spent(request=self.spent(), day=day, month=month)
         try:
             known = self.bound if call.role == "panel" else None  # whose prompt is the client's own
             wish = wished(call.request, call.member, known or most_tokens(call.request))
@@ -198,7 +198,7 @@ class Purse:
         elif ticket.unbilled:
             self.ledger.release(ticket.key)
         else:
-            self.ledger.assume(ticket.key, call.member.provider, ticket.generation)
+            self.ledger.assume(ticket.key, ticket.generation)
             self._spend(call, held[1])
         if ticket.offer.capped and isinstance(end, Finished) and end.reason == "length":
             self.capped.add(call.voice)

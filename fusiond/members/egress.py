@@ -6,8 +6,8 @@ however it ends.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -15,15 +15,22 @@ import aiohttp
 
 from fusiond.call import Call
 
+HEADERS = 1024
+"""Bytes that a question's head takes at the most, nearly always: so many are counted until it is known, so that a kill leaves no figure too small."""
+
+
+class Exchange(Protocol):
+    """One entry of the record."""
+
+    def left(self, *, sent: int, received: int) -> None:
+        """So many bytes have left, and come back."""
+
 
 class Egress(Protocol):
     """Who keeps the record."""
 
-    def leaving(self, *, host: str, member: str | None, request_id: str | None, sent: int) -> int:
-        """So many bytes, or a little more, are about to leave. Returns the number of this entry."""
-
-    def left(self, entry: int, *, sent: int, received: int) -> None:
-        """So many bytes have left, and come back."""
+    async def leaving(self, *, host: str, member: str | None, request_id: str | None, sent: int) -> Exchange:
+        """At most so many bytes are about to leave. Returns when that is kept, or would take too long to wait for."""
 
 
 class Meter:
@@ -35,20 +42,20 @@ class Meter:
         self.sent = self.received = 0
 
 
-@contextmanager
-def metered(egress: Egress | None, url: str, content: int, call: Call | None) -> Iterator[Meter]:
+@asynccontextmanager
+async def metered(egress: Egress | None, url: str, content: int, call: Call | None) -> AsyncIterator[Meter]:
     """The measure of one exchange, for as long as it lasts; told to `egress`, where it leaves this machine."""
     meter = Meter()
     if egress is None:
         yield meter
         return
-    entry = egress.leaving(
-        host=urlsplit(url).netloc, member=call.member.name if call else None, request_id=call.request.id if call else None, sent=content
+    exchange = await egress.leaving(
+        host=urlsplit(url).netloc, member=call.member.name if call else None, request_id=call.request.id if call else None, sent=content + HEADERS
     )
     try:
         yield meter
     finally:
-        egress.left(entry, sent=meter.sent, received=meter.received)
+        exchange.left(sent=meter.sent, received=meter.received)
 
 
 def counting() -> aiohttp.TraceConfig:

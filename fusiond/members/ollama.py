@@ -102,13 +102,13 @@ class Ollama:
         async def asked(request: httpx.Request) -> None:
             line = len(f"{request.method} {request.url.raw_path.decode()} HTTP/1.1\r\n\r\n")
             sent = line + _bytes_of(request.headers) + len(request.content)
-            entry = egress.leaving(host=request.url.netloc.decode(), member=None, request_id=None, sent=sent)
-            request.extensions["sent"] = entry, sent
+            exchange = await egress.leaving(host=request.url.netloc.decode(), member=None, request_id=None, sent=sent)
+            request.extensions["sent"] = exchange, sent
 
         async def answered(response: httpx.Response) -> None:
-            entry, sent = response.request.extensions["sent"]
+            exchange, sent = response.request.extensions["sent"]
             line = len(f"{response.http_version} {response.status_code} {response.reason_phrase}\r\n\r\n")
-            egress.left(entry, sent=sent, received=line + _bytes_of(response.headers) + len(await response.aread()))
+            exchange.left(sent=sent, received=line + _bytes_of(response.headers) + len(await response.aread()))
 
         return {"request": [_without_key, asked], "response": [answered]}
 

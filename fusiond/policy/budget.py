@@ -6,9 +6,10 @@ Prices may have any number of digits: sums are exact here, and a share of a cap 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_DOWN, Context, Decimal, localcontext
+from typing import NamedTuple
 
 from fusiond.catalog import Member
 from fusiond.chat import Request
@@ -25,6 +26,7 @@ USUAL_TOKENS = 16384
 SHARE_OF_DAY = 10
 """A call without the client's own limit takes at most one part in so many of what is left of the day."""
 
+_NOTHING = Decimal(0)
 _EXACT = Context(prec=100, rounding=ROUND_DOWN)
 _DIGITS = 6
 """For people: enough to tell small amounts apart."""
@@ -72,22 +74,13 @@ class Offer:
     capped: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Pot:
-    """One cap, what is gone of it, and into how many parts the rest is divided for a call without the client's own limit."""
+class _Pot(NamedTuple):
+    """One cap, what is left of it (less than nothing where it was passed), and a call's share of that, where the client sets no limit of its own."""
 
     period: str
     cap: Decimal
-    gone: Decimal
-    parts: int = 1
-
-    @property
-    def left(self) -> Decimal:
-        return max(self.cap - self.gone, Decimal(0))
-
-    @property
-    def share(self) -> Decimal:
-        return self.left / self.parts
+    left: Decimal
+    share: Decimal
 
 
 def offer(tariff: Tariff, wish: Wish, caps: Caps, spent: Spent, *, shares: int = 1) -> Offer:
@@ -96,7 +89,7 @@ def offer(tariff: Tariff, wish: Wish, caps: Caps, spent: Spent, *, shares: int =
     Without the client's own limit the answer may be as long as the money lasts, divided between the `shares` calls that the request may still make.
     """
     with localcontext(_EXACT):
-        pots = tuple(_pots(caps, spent, shares))
+        pots = _pots(caps, spent, shares)
         if wish.tokens is not None:
             return Offer(amount=_payable(tariff, wish.bound, wish.tokens, pots), max_tokens=wish.tokens)
         most = wish.limit or USUAL_TOKENS
@@ -104,13 +97,17 @@ def offer(tariff: Tariff, wish: Wish, caps: Caps, spent: Spent, *, shares: int =
         return Offer(amount=_payable(tariff, wish.bound, tokens, pots), max_tokens=tokens, capped=wish.limit is None or tokens < wish.limit)
 
 
-def _pots(caps: Caps, spent: Spent, shares: int) -> Iterator[_Pot]:
-    if caps.request is not None:
-        yield _Pot(period="request", cap=caps.request, gone=spent.request, parts=shares)
-    if caps.day is not None:
-        yield _Pot(period="day", cap=caps.day, gone=spent.day, parts=SHARE_OF_DAY)
-    if caps.month is not None:
-        yield _Pot(period="month", cap=caps.month, gone=spent.month)
+def _pots(caps: Caps, spent: Spent, shares: int) -> list[_Pot]:
+    pots: list[_Pot] = []
+    for period, cap, gone, parts in (
+        ("request", caps.request, spent.request, shares),
+        ("day", caps.day, spent.day, SHARE_OF_DAY),
+        ("month", caps.month, spent.month, 1),
+    ):
+        if cap is not None:
+            left = cap - gone
+            pots.append(_Pot(period, cap, left, max(left, _NOTHING) / parts))
+    return pots
 
 
 def _affordable(tariff: Tariff, bound: Bound, most: int, pots: Sequence[_Pot]) -> int:
@@ -127,12 +124,13 @@ def _affordable(tariff: Tariff, bound: Bound, most: int, pots: Sequence[_Pot]) -
     return min(most, tokens)
 
 
-def _payable(tariff: Tariff, bound: Bound, tokens: int, pots: Iterable[_Pot]) -> Decimal:
+def _payable(tariff: Tariff, bound: Bound, tokens: int, pots: Sequence[_Pot]) -> Decimal:
     """The worst case of a call. Raises TooDear where a cap is below it."""
     amount = tariff.worst(bound.tokens, tokens, bound.images)
     for pot in pots:
-        if pot.gone + amount > pot.cap:
-            raise TooDear(f"could cost {_usd(amount, ROUND_CEILING)}, and {_usd(pot.left)} are left of the {pot.period}'s {_usd(pot.cap)}")
+        if amount > pot.left:
+            left = max(pot.left, _NOTHING)
+            raise TooDear(f"could cost {_usd(amount, ROUND_CEILING)}, and {_usd(left)} are left of the {pot.period}'s {_usd(pot.cap)}")
     return amount
 
 

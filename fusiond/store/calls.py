@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+from fusiond.store.database import Table
 from fusiond.store.opening import Schema
 
 SCHEMA = Schema(
@@ -33,6 +36,31 @@ CREATE INDEX savings_by_day ON savings (day, fusion, nano, atto);
     holds="the record of what was spent",
 )
 
+
+class CallRow(NamedTuple):
+    """One paid call, column by column."""
+
+    id: int
+    day: str
+    time: float
+    request: str
+    fusion: str
+    member: str
+    provider: str
+    state: str
+    nano: int
+    atto: int
+    generation: str | None
+
+    @property
+    def units(self) -> int:
+        """1e-18 USD."""
+        return self.nano * 10**9 + self.atto
+
+
+CALLS = Table("calls", CallRow._fields)
+SAVED_BY = Table("savings", ("request", "day", "fusion", "nano", "atto"))
+
 COSTS = """
 SELECT day, member, fusion, count(*), sum(nano), sum(atto) FROM calls
 WHERE state != 'reserved' AND day BETWEEN ? AND ? GROUP BY day, member, fusion ORDER BY day DESC, member, fusion
@@ -42,7 +70,7 @@ SAVINGS = "SELECT day, fusion, count(*), sum(nano), sum(atto) FROM savings WHERE
 
 SPENT = "SELECT day, member, fusion, sum(nano), sum(atto) FROM calls GROUP BY day, member, fusion"
 SAVED = "SELECT day, sum(nano), sum(atto) FROM savings GROUP BY day"
-UNKNOWN = """
-SELECT id, day, member, fusion, provider, generation, nano, atto FROM calls
+UNKNOWN = f"""
+SELECT {", ".join(CallRow._fields)} FROM calls
 WHERE state != 'settled' AND generation IS NOT NULL AND time >= ?
-"""
+"""  # noqa: S608

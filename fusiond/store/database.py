@@ -1,6 +1,6 @@
 """One file of SQLite: written by one thread of one process, read beside it, and never on the event loop.
 
-    put -> queue -> writer thread: all that waits, as ONE transaction -> flushed
+    put, keep -> queue -> writer thread: all that waits, as ONE transaction -> flushed
 
 What a commit could not write stays queued, in order, and is tried again.
 """
@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from fusiond.store.opening import Schema, StoreError, opened
+from fusiond.store.transaction import Queued, Row, Statement, Table, Value, commit
 
-__all__ = ["Database", "Schema", "StoreError"]
+__all__ = ["Database", "Schema", "StoreError", "Table", "Value"]
 
 log = logging.getLogger(__name__)
 
@@ -34,50 +35,6 @@ MOMENT_SECONDS = 0.004
 
 RETRY_SECONDS = 1.0
 """How long a refused commit waits for its next try, where nobody calls for it before."""
-
-REFUSALS = frozenset({
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_CORRUPT,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_NOTADB,
-    sqlite3.SQLITE_PERM,
-    sqlite3.SQLITE_PROTOCOL,
-    sqlite3.SQLITE_READONLY,
-})  # fmt: skip
-"""Primary result codes that blame the disk or its neighbours; with any other, the statement itself is wrong. https://sqlite.org/rescode.html"""
-
-Value = str | int | float | bytes | None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Write:
-    """One statement, run once for every row (without rows: once)."""
-
-    sql: str
-    rows: tuple[tuple[Value, ...], ...]
-
-    def run(self, connection: sqlite3.Connection) -> None:
-        """Raises sqlite3.Error where the disk refuses, _Wrong where the statement is to blame."""
-        try:
-            if self.rows:
-                connection.executemany(self.sql, self.rows)
-            else:
-                connection.execute(self.sql)
-        except (sqlite3.Error, sqlite3.Warning, TypeError, ValueError, OverflowError) as error:
-            if _primary(error) in REFUSALS:
-                raise
-            raise _Wrong(self, f"{error} ({self.sql})") from error
-
-
-class _Wrong(Exception):
-    def __init__(self, write: _Write, reason: str) -> None:
-        super().__init__(reason)
-        self.write = write
-        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +69,7 @@ class Database:
         self._limit = limit
         self._held: ExitStack | None = None  # all that `open` took; None: not open
         self._turn = threading.Condition()  # guards what follows; held for moments only, never while the disk works
-        self._queue: deque[_Write] = deque()
+        self._queue: deque[Queued] = deque()
         self._waiters: deque[_Waiter] = deque()  # `until` only grows
         self._accepted = 0  # writes put so far
         self._settled = 0  # writes committed, or taken out as wrong
@@ -129,18 +86,25 @@ class Database:
             self._reader = undo.enter_context(ThreadPoolExecutor(1, thread_name_prefix=f"read-{self.path.name}"))
             self._held = undo.pop_all()
 
-    def put(self, sql: str, *rows: tuple[Value, ...], hurry: bool = False) -> bool:
+    def put(self, sql: str, *rows: tuple[Value, ...]) -> bool:
         """Queue one statement, run once for every row (without rows: once), all rows or none. Never waits for the disk.
 
-        It is written with what else comes in the next moment; at once where somebody waits (`flushed`), or with `hurry`.
+        It is written with what else comes in the next moment; at once where somebody waits (`flushed`).
 
         False: dropped, since `limit` statements wait already. Raises StoreError where the file is not open. BEGIN and COMMIT are not for callers.
         """
+        return self._add(Statement(sql, rows))
+
+    def keep(self, table: Table, row: tuple[Value, ...], *, hurry: bool = False) -> bool:
+        """Queue one row, in place of what its key has; otherwise as `put`. `hurry`: it is written at once."""
+        return self._add(Row(table, row), hurry=hurry)
+
+    def _add(self, queued: Queued, *, hurry: bool = False) -> bool:
         with self._turn:
             self._check_open()
             if self._limit is not None and len(self._queue) >= self._limit:
                 return False
-            self._queue.append(_Write(sql, rows))
+            self._queue.append(queued)
             self._accepted += 1
             if hurry:
                 self._call()
@@ -151,11 +115,11 @@ class Database:
                 self._writer.start()
         return True
 
-    async def flushed(self) -> None:
-        """Return once everything put before is committed.
+    async def flushed(self, within: float | None = None) -> None:
+        """Return once everything put before is committed. Waits for so many seconds at most, where it is said how many.
 
-        Raises StoreError where the disk refused (what was put stays queued, and is written when it can be), or where a statement put before is wrong
-        in itself (it is taken out, the others are written).
+        Raises StoreError where that took longer, where the disk refused (what was put stays queued, and is written when it can be), or where a
+        statement put before is wrong in itself (it is taken out, the others are written).
         """
         loop = asyncio.get_running_loop()
         with self._turn:
@@ -168,7 +132,12 @@ class Database:
             waiter = _Waiter(until=self._accepted, loop=loop, future=loop.create_future())
             self._waiters.append(waiter)
             self._call()
-        await waiter.future
+        patience = None if within is None else loop.call_later(within, waiter.end, f"{self.path} is kept waiting")
+        try:
+            await waiter.future
+        finally:
+            if patience is not None:
+                patience.cancel()
 
     async def read(self, sql: str, parameters: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query, which says what types they have. Sees everything committed. Raises StoreError."""
@@ -220,9 +189,9 @@ class Database:
             if batch:
                 self._attempt(batch)
 
-    def _attempt(self, batch: Sequence[_Write]) -> None:
+    def _attempt(self, batch: Sequence[Queued]) -> None:
         try:
-            wrong = _commit(self._writing, batch)
+            wrong = commit(self._writing, batch)
         except (sqlite3.Error, MemoryError) as error:
             self._refuse(len(batch), f"{self.path} cannot be written: {str(error) or 'out of memory'}")
         else:
@@ -235,18 +204,18 @@ class Database:
             self.failing = reason
             self._tell(self._settled + writes, reason)
 
-    def _settle(self, batch: Sequence[_Write], wrong: Mapping[_Write, str]) -> None:
+    def _settle(self, batch: Sequence[Queued], wrong: Mapping[Queued, str]) -> None:
         if self.failing:
             log.warning("%s is written again", self.path)
         for reason in wrong.values():
             log.error("%s: a wrong statement is left out: %s", self.path, reason)
         with self._turn:
             self.failing = None
-            for write in batch:
+            for queued in batch:
                 self._queue.popleft()
-                if write in wrong:
+                if queued in wrong:
                     self._tell(self._settled, None)
-                    reason = f"{self.path} does not take a statement: {wrong[write]}"
+                    reason = f"{self.path} does not take a statement: {wrong[queued]}"
                     self._told = self._tell(self._accepted, reason) or self._told
                     if self._told <= self._settled:
                         self._untold = reason
@@ -267,26 +236,3 @@ class Database:
 def _end(waiters: Sequence[_Waiter], reason: str | None) -> None:
     for waiter in waiters:
         waiter.end(reason)
-
-
-def _commit(connection: sqlite3.Connection, batch: Sequence[_Write]) -> dict[_Write, str]:
-    """All writes in one transaction, but those that are wrong in themselves, which are returned with their reasons. Raises sqlite3.Error."""
-    wrong: dict[_Write, str] = {}
-    while True:  # a wrong one may have ended the transaction: the others begin a new one
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            for write in batch:
-                if write not in wrong:
-                    write.run(connection)
-            connection.execute("COMMIT")
-            return wrong
-        except _Wrong as error:
-            wrong[error.write] = error.reason
-        finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-
-
-def _primary(error: Exception) -> int | None:
-    code: int | None = getattr(error, "sqlite_errorcode", None)  # none where the module itself refused, before SQLite
-    return None if code is None else code & 0xFF

@@ -1,10 +1,7 @@
 """The ledger: every paid call, set aside at its worst before it goes out, and settled at its bill.
 
-What counts is kept in memory, so that a decision needs no disk; every change of it is a statement to the database, and a call goes out only when
-the one that sets its money aside is on the disk. A call whose bill stays unknown (cut off, killed) counts at its worst case until the truth is known.
-
-Amounts are whole numbers, so that sums are exact: 1e-18 USD in memory, and on the disk billionths of a dollar and billionths of those, for SQLite's
-integers have 64 bits.
+What counts is kept in memory, so that a decision needs no disk; with every change the call's row is written anew, and a call goes out only when the
+row that sets its money aside is on the disk. A call whose bill stays unknown (cut off, killed) counts at its worst case until the truth is known.
 """
 
 from __future__ import annotations
@@ -16,29 +13,22 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import ROUND_CEILING, Context, Decimal
+from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
-from fusiond.store.calls import COSTS, SAVED, SAVINGS, SCHEMA, SPENT, UNKNOWN
-from fusiond.store.database import Database, StoreError, Value
+from fusiond.store.amounts import exact, joined, split, usd, whole
+from fusiond.store.calls import CALLS, COSTS, SAVED, SAVED_BY, SAVINGS, SCHEMA, SPENT, UNKNOWN, CallRow
+from fusiond.store.database import Database, StoreError, Table, Value
 
 log = logging.getLogger(__name__)
 
 FILE = "ledger.db"
 
-MOST = Decimal(1_000_000)
-"""USD: a call that is said to cost more is a provider's mistake, and counts as this."""
-
 ASKED_SECONDS = 7 * 86_400.0
 """A bill that has not come in so long is not asked for any more after a start."""
 
-_UNITS = Context(prec=60, rounding=ROUND_CEILING)
-
-
-def kept(amount: Decimal) -> Decimal:
-    """An amount as it is kept: rounded up to whole 1e-18 USD."""
-    return min(amount, MOST).quantize(Decimal("1e-18"), context=_UNITS)
+DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,15 +39,6 @@ class PaidCall:
     fusion: str
     member: str
     provider: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unknown:
-    """A call that is over, whose bill the provider may still tell."""
-
-    id: int
-    provider: str
-    generation: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,14 +74,6 @@ class Summary:
     by_fusion: Mapping[str, Decimal]
 
 
-class _Amount(NamedTuple):
-    """1e-18 USD, and whose."""
-
-    units: int
-    member: str
-    fusion: str
-
-
 class Ledger:
     """Everything that was ever paid. `fault` says why nothing can be; it is not open before `open`."""
 
@@ -114,9 +87,10 @@ class Ledger:
         self._spent: Counter[str] = Counter()  # 1e-18 USD settled or assumed, by day and by month
         self._named: Counter[tuple[str, str, str]] = Counter()  # the same by month, of a member or a fusion, and its name
         self._saved: Counter[str] = Counter()  # 1e-18 USD by month
-        self._open: dict[int, _Amount] = {}
-        self._assumed: dict[int, tuple[str, _Amount]] = {}
-        self.unknown: dict[int, Unknown] = {}
+        self._open: dict[int, CallRow] = {}
+        self._held = 0  # 1e-18 USD set aside for them
+        self._early: list[tuple[PaidCall, Decimal]] = []  # bills that came while there was no file for them
+        self.unknown: dict[int, CallRow] = {}  # over, and the provider may still tell what it cost
 
     @property
     def fault(self) -> str | None:
@@ -129,6 +103,7 @@ class Ledger:
             await asyncio.to_thread(self._database.open)
             await self._take_up()
             self._closed = None
+            self._enter_early()
         except StoreError as error:
             if self._closed != str(error):
                 log.warning("nothing can be paid: %s", error)
@@ -141,18 +116,23 @@ class Ledger:
 
     async def _take_up(self) -> None:
         """What was set aside counts on the day on which its call went out. A disk that is full does not keep it from being counted."""
-        for known in (self._spent, self._named, self._saved, self._assumed, self.unknown):
+        for known in (self._spent, self._named, self._saved, self.unknown):
             known.clear()
         self._database.put("UPDATE calls SET state = 'assumed' WHERE state = 'reserved'")
         for key, day, seconds in await self._database.read("SELECT id, day, time FROM calls ORDER BY id DESC LIMIT 1"):
             self._next, self._day, self._seen = key + 1, day, _date(seconds)
         for day, member, fusion, nano, atto in await self._database.read(SPENT):
-            self._count(day, _Amount(_joined(nano, atto), member, fusion))
+            self._count(day, member, fusion, joined(nano, atto))
         for day, nano, atto in await self._database.read(SAVED):
-            self._saved[_month(day)] += _joined(nano, atto)
-        for key, day, member, fusion, provider, generation, nano, atto in await self._database.read(UNKNOWN, (self._clock() - ASKED_SECONDS,)):
-            self._assumed[key] = (day, _Amount(_joined(nano, atto), member, fusion))
-            self.unknown[key] = Unknown(id=key, provider=provider, generation=generation)
+            self._saved[_month(day)] += joined(nano, atto)
+        for columns in await self._database.read(UNKNOWN, (self._clock() - ASKED_SECONDS,)):
+            row = CallRow(*columns)
+            self.unknown[row.id] = row
+
+    def _enter_early(self) -> None:
+        early, self._early = self._early, []
+        for call, amount in early:
+            self.surprise(call, amount)
 
     def day(self) -> str:
         """Today (UTC). A clock that jumps back does not open a day again that is over: the last one goes on until the clock's next midnight."""
@@ -164,76 +144,87 @@ class Ledger:
 
     def today(self) -> Decimal:
         """USD settled today."""
-        return _usd(self._spent[self.day()])
+        return usd(self._spent[self.day()])
 
     def month(self) -> Decimal:
         """USD settled in this month."""
-        return _usd(self._spent[_month(self.day())])
+        return usd(self._spent[_month(self.day())])
 
     def reserved(self) -> Decimal:
         """USD set aside for calls that are not over."""
-        return _usd(sum(amount.units for amount in self._open.values()))
+        return usd(self._held)
+
+    def gone(self) -> tuple[Decimal, Decimal]:
+        """USD settled or set aside, today and in this month."""
+        day = self.day()
+        return exact(self._spent[day] + self._held), exact(self._spent[_month(day)] + self._held)
 
     def reserve(self, call: PaidCall, amount: Decimal) -> int:
         """Set money aside, from now on; returns the call's number. It may go out after `durable`. Raises StoreError where the ledger is not open."""
         if self._closed:
             raise StoreError(self._closed)
-        key, held = self._entered(call, "reserved", amount)
-        self._open[key] = held
-        return key
+        row = self._entered(call, "reserved", amount)
+        self._open[row.id] = row
+        self._held += row.units
+        return row.id
 
-    async def durable(self) -> None:
-        """Wait until everything so far is on the disk. Raises StoreError."""
+    async def durable(self, within: float | None = None) -> None:
+        """Wait until everything so far is on the disk, at most so many seconds. Raises StoreError."""
         if self._closed:
             raise StoreError(self._closed)
-        await self._database.flushed()
+        await self._database.flushed(within)
 
     def opened(self, key: int, generation: str) -> None:
         """What the provider knows the call by: if this daemon is killed, the next one can ask for the bill."""
-        self._put("UPDATE calls SET generation = ? WHERE id = ?", generation, key)
+        self._open[key] = row = self._open[key]._replace(generation=generation)
+        self._keep(CALLS, row)
 
     def settle(self, key: int, amount: Decimal) -> None:
         """The bill of a call."""
-        billed, day = self._open.pop(key)._replace(units=_units(amount)), self.day()
-        self._count(day, billed)
-        self._put("UPDATE calls SET state = 'settled', day = ?, nano = ?, atto = ? WHERE id = ?", day, *_split(billed.units), key)
+        nano, atto = split(whole(amount))
+        self._over(self._taken(key)._replace(state="settled", day=self.day(), nano=nano, atto=atto))
 
     def release(self, key: int) -> None:
         """A call that was not made, or that surely cost nothing."""
-        del self._open[key]
+        self._taken(key)
         self._put("DELETE FROM calls WHERE id = ?", key)
 
-    def assume(self, key: int, provider: str, generation: str | None) -> None:
+    def assume(self, key: int, generation: str | None) -> None:
         """A call that is over without a bill: it stays at what was set aside, until `correct`. `generation`: what the provider knows it by."""
-        amount, day = self._open.pop(key), self.day()
-        self._count(day, amount)
+        row = self._taken(key)._replace(state="assumed", day=self.day(), generation=generation)
         if generation is not None:
-            self._assumed[key] = (day, amount)
-            self.unknown[key] = Unknown(id=key, provider=provider, generation=generation)
-        self._put("UPDATE calls SET state = 'assumed', day = ?, generation = ? WHERE id = ?", day, generation, key)
+            self.unknown[key] = row
+        self._over(row)
 
     def correct(self, key: int, amount: Decimal) -> None:
         """The bill of a call that had none: it counts on the day on which the worst was assumed."""
-        day, assumed = self._assumed.pop(key)
-        del self.unknown[key]
-        units = _units(amount)
-        self._count(day, assumed._replace(units=units - assumed.units))
-        self._put("UPDATE calls SET state = 'settled', nano = ?, atto = ? WHERE id = ?", *_split(units), key)
+        assumed, units = self.unknown.pop(key), whole(amount)
+        nano, atto = split(units)
+        self._count(assumed.day, assumed.member, assumed.fusion, units - assumed.units)
+        self._keep(CALLS, assumed._replace(state="settled", nano=nano, atto=atto))
 
     def abandon(self, key: int) -> None:
         """A bill that will not come: the worst case stands."""
-        del self._assumed[key], self.unknown[key]
+        del self.unknown[key]
 
     def surprise(self, call: PaidCall, amount: Decimal) -> None:
-        """A bill for which nothing was set aside."""
-        _, billed = self._entered(call, "settled", amount)
-        self._count(self.day(), billed)
+        """A bill for which nothing was set aside. It is not forgotten where there is no file for it yet."""
+        if self._closed:
+            self._early.append((call, amount))
+        row = self._entered(call, "settled", amount, hurry=True)
+        self._count(row.day, row.member, row.fusion, row.units)
+
+    def doubt(self, call: PaidCall, generation: str) -> None:
+        """A call that should cost nothing, and was cut off before it was told that it does not: that is asked for."""
+        if not self._closed:
+            row = self._entered(call, "assumed", Decimal(0), generation=generation)
+            self.unknown[row.id] = row
 
     def saved(self, request: str, fusion: str, amount: Decimal) -> None:
         """What a cascade saved, or (less than nothing) cost more."""
-        units, day = _units(amount), self.day()
+        units, day = whole(amount), self.day()
         self._saved[_month(day)] += units
-        self._put("INSERT OR REPLACE INTO savings VALUES (?, ?, ?, ?, ?)", request, day, fusion, *_split(units))
+        self._keep(SAVED_BY, (request, day, fusion, *split(units)))
 
     def summary(self) -> Summary:
         """What is spent, set aside and saved, all at one moment."""
@@ -242,7 +233,7 @@ class Ledger:
             today=self.today(),
             month=self.month(),
             reserved=self.reserved(),
-            saved=_usd(self._saved[month]),
+            saved=usd(self._saved[month]),
             by_member=self._by(month, "member"),
             by_fusion=self._by(month, "fusion"),
         )
@@ -263,58 +254,70 @@ class Ledger:
         savings = await self._database.read(SAVINGS, (first, last))
         return (
             [
-                Cost(day=day, member=member, fusion=fusion, calls=calls, usd=_usd(_joined(nano, atto)))
+                Cost(day=day, member=member, fusion=fusion, calls=calls, usd=usd(joined(nano, atto)))
                 for day, member, fusion, calls, nano, atto in costs
             ],
-            [Saving(day=day, fusion=fusion, requests=requests, usd=_usd(_joined(nano, atto))) for day, fusion, requests, nano, atto in savings],
+            [Saving(day=day, fusion=fusion, requests=requests, usd=usd(joined(nano, atto))) for day, fusion, requests, nano, atto in savings],
         )
 
     def _by(self, month: str, kind: str) -> dict[str, Decimal]:
-        return {name: _usd(units) for (when, what, name), units in sorted(self._named.items()) if (when, what) == (month, kind)}
+        return {name: usd(units) for (when, what, name), units in sorted(self._named.items()) if (when, what) == (month, kind)}
 
-    def _entered(self, call: PaidCall, state: str, amount: Decimal) -> tuple[int, _Amount]:
-        """A new row: its number and its amount."""
-        key, units = self._next, _units(amount)
+    def _entered(self, call: PaidCall, state: str, amount: Decimal, *, generation: str | None = None, hurry: bool = False) -> CallRow:
+        """A new row."""
+        nano, atto = split(whole(amount))
+        whose = call.request, call.fusion, call.member, call.provider
+        row = CallRow(self._next, self.day(), self._clock(), *whose, state, nano, atto, generation)
         self._next += 1
-        row = (key, self.day(), self._clock(), call.request, call.fusion, call.member, call.provider, state, *_split(units), None)
-        self._put("INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", *row)
-        return key, _Amount(units, call.member, call.fusion)
+        self._keep(CALLS, row, hurry=hurry)
+        return row
 
-    def _count(self, day: str, amount: _Amount) -> None:
+    def _taken(self, key: int) -> CallRow:
+        """A call for which nothing is set aside any more."""
+        row = self._open.pop(key)
+        self._held -= row.units
+        return row
+
+    def _over(self, row: CallRow) -> None:
+        """What a call has cost, as far as that is known."""
+        self._count(row.day, row.member, row.fusion, row.units)
+        self._keep(CALLS, row)
+
+    def _count(self, day: str, member: str, fusion: str, units: int) -> None:
         month = _month(day)
-        for when in (day, month):
-            self._spent[when] += amount.units
-        for kind, name in (("member", amount.member), ("fusion", amount.fusion)):
-            self._named[month, kind, name] += amount.units
+        self._spent[day] += units
+        self._spent[month] += units
+        self._named[month, "member", member] += units
+        self._named[month, "fusion", fusion] += units
+
+    def _keep(self, table: Table, row: tuple[Value, ...], *, hurry: bool = False) -> None:
+        """Never fails, as `_put`."""
+        try:
+            self._database.keep(table, row, hurry=hurry)
+        except StoreError as error:
+            _unrecorded(error)
 
     def _put(self, sql: str, *values: Value) -> None:
         """Never fails: calls end while the daemon does, and what was set aside for them is on the disk."""
         try:
             self._database.put(sql, values)
         except StoreError as error:
-            log.error("not recorded, what was set aside stays counted: %s", error)  # noqa: TRY400  # it is no bug
+            _unrecorded(error)
+
+
+def _unrecorded(error: StoreError) -> None:
+    log.error("not recorded, what was set aside stays counted: %s", error)
 
 
 def _date(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).date().isoformat()
+    return _date_of(int(seconds // DAY_SECONDS))
+
+
+@lru_cache(maxsize=2)
+def _date_of(days: int) -> str:
+    """So many days after 1970 began."""
+    return datetime.fromtimestamp(days * DAY_SECONDS, UTC).date().isoformat()
 
 
 def _month(day: str) -> str:
     return day[:7]
-
-
-def _units(amount: Decimal) -> int:
-    return int(kept(amount).scaleb(18, _UNITS))
-
-
-def _usd(units: int) -> Decimal:
-    """In as few digits as it takes."""
-    return _UNITS.add(Decimal(units).scaleb(-18, _UNITS).normalize(_UNITS), 0)
-
-
-def _split(units: int) -> tuple[int, int]:
-    return divmod(units, 10**9)
-
-
-def _joined(nano: int, atto: int) -> int:
-    return nano * 10**9 + atto

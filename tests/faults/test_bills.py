@@ -84,6 +84,22 @@ async def test_a_usage_before_the_end(tmp_path: Path, stream: bool) -> None:
         assert await made.settled() > LISTINGS[MINI].cost(0, 300)
 
 
+@both_ways
+async def test_what_is_listed_as_free_and_billed_when_it_is_cut_off(tmp_path: Path, stream: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The provider is asked what it cost, and that counts."""
+    monkeypatch.setattr(bills, "FIRST_SECONDS", 0.05)
+    monkeypatch.setattr(fusiond.daemon, "PAUSE_SECONDS", 0.05)
+    async with shop(tmp_path, {FREE: Script(Say("Yes"), Hang()), MINI: YES}) as made:
+        asked = asyncio.create_task(made.ask("free", stream=stream, max_tokens=300))
+        await made.router.asked()
+        await asyncio.sleep(0.1)
+        next(iter(made.router.books.values())).listing = LISTINGS[MINI]
+        asked.cancel()
+        await made.router.left()
+        await made.router.until(lambda: any(each.path.endswith("generation") for each in made.router.requests))
+        assert await made.settled() == made.router.spent > 0
+
+
 async def test_amounts_in_plain_digits(tmp_path: Path) -> None:
     """Neither powers of ten nor zeros that say nothing."""
     async with shop(tmp_path, {MINI: Script(Say("Yes."), Finish(), Usage(1, 1, 1e-9)), FREE: YES}) as made:

@@ -7,12 +7,14 @@ import json
 import resource
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Self
 
 import aiohttp
 import pytest
 
+from fusiond.members.egress import HEADERS
 from tests.faults.conftest import running
 from tests.serving import answer, configured, question, serving, started, status
 from tests.upstreams.openai import OpenAIUpstream
@@ -175,7 +177,7 @@ async def test_lists_and_prices_are_in_rows_too(tmp_path: Path) -> None:
 
 
 async def test_what_had_left_is_known_after_a_kill(tmp_path: Path) -> None:
-    """At least the question itself is counted, though the daemon never heard the answer."""
+    """At least the question itself is counted, with room for its head, though the daemon never heard the answer."""
     async with OpenAIUpstream({"a": Script(Hang())}) as upstream, Wire(upstream) as wire:
         arguments = configured(tmp_path, lab(wire.url, "remote", "a").replace("first_token_seconds = 0.5", ""))
         async with started(*arguments) as daemon:
@@ -191,7 +193,7 @@ async def test_what_had_left_is_known_after_a_kill(tmp_path: Path) -> None:
         async with serving(*arguments) as daemon, daemon.client() as client:
             [row] = await rows(client)
             assert (row["member"], row["host"]) == ("a", wire.host)
-            assert 5000 < row["bytes_sent"] <= wire.sent
+            assert wire.sent <= row["bytes_sent"] <= wire.sent + HEADERS
 
 
 async def test_pages_of_rows(tmp_path: Path) -> None:
@@ -276,6 +278,77 @@ async def test_every_question_has_one_row_whatever_its_end(tmp_path: Path) -> No
                 assert (response.status, (await response.json())["error"]["code"]) == (404, "not_found")
         assert _written(tmp_path)
         assert VOTED.encode() not in _written(tmp_path)
+
+
+NOBODY_ASKED: list[tuple[bytes | dict[str, Any], dict[str, str], tuple[str, int, str]]] = [
+    (b"{", {}, ("", 400, "invalid_request")),
+    (b"[]", {}, ("", 400, "invalid_request")),
+    ({"model": 7, "messages": []}, {}, ("", 400, "invalid_request")),
+    ({"model": "a"}, {}, ("a", 400, "invalid_request")),
+    (question("a", temperature="hot"), {}, ("a", 400, "invalid_request")),
+    (question("fusion", n=2), {}, ("fusion", 400, "not_supported")),
+    (question("a"), {"X-Fusiond-Privacy": "secret"}, ("a", 400, "invalid_request")),
+    (question("a"), {"X-Fusiond-Depth": "2"}, ("a", 400, "invalid_request")),
+    (question("a", "x" * 2_000_000, n=2), {}, ("", 400, "not_supported")),
+]
+
+
+async def test_a_request_that_nobody_was_asked_for_has_a_row_too(tmp_path: Path) -> None:
+    """With what could be read of it; one whose client leaves while it waits for its turn as well, and one that is not all there."""
+    async with OpenAIUpstream({"a": Script(Hang())}) as upstream:
+        arguments = configured(tmp_path, "max_requests = 1\nqueue = 1\n" + lab(upstream.url, "local", "a").replace("= 0.5", "= 20"))
+        async with serving(*arguments) as daemon, daemon.client() as client:
+            expected = []
+            for body, more, row in NOBODY_ASKED:
+                data = body if isinstance(body, bytes) else json.dumps(body).encode()
+                headers = {"Content-Type": "application/json", **more}
+                async with client.post("/v1/chat/completions", data=BytesIO(data), headers=headers) as response:
+                    expected.append((response.headers["X-Request-Id"], *row))
+                    assert response.status == row[1]
+            found = await rows(client, "requests")
+            assert sorted((row["id"], row["model"], row["status"], row["error"]) for row in found) == sorted(expected)
+            assert {(row["fusion"], row["privacy"], row["strategy"], len(row["members"])) for row in found} == {(None, "", "", 0)}
+            running = asyncio.create_task(asked(client, "a"))
+            await upstream.asked()
+            waiting = asyncio.create_task(asked(client, "a"))
+            async with asyncio.timeout(5):
+                while not (await status(client))["requests"]["waiting"]:  # noqa: ASYNC110  # nobody tells
+                    await asyncio.sleep(0.01)
+            waiting.cancel()
+            await daemon.said("refused status=499")
+            _, writer = await asyncio.open_connection(*daemon.url.removeprefix("http://").split(":"))
+            writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
+            await writer.drain()
+            await asyncio.sleep(0.1)
+            writer.close()
+            await daemon.said("refused status=499", 2)
+            running.cancel()
+            await daemon.said("members=a:cancelled")
+            gone = await rows(client, "requests", status=499)
+            assert sorted((row["model"], row["error"], len(row["members"])) for row in gone) == [("", None, 0), ("a", None, 0), ("a", None, 1)]
+
+
+async def test_a_request_that_the_plan_refuses_is_found_by_its_fusion(tmp_path: Path) -> None:
+    """By every name under which that is served, and with how far it might have gone."""
+    text = lab("http://127.0.0.1:9/v1", "remote", "paid").replace(FREE, "price = { input = 1, output = 1 }\n")
+    text += '[fusions.default]\npanel = ["paid"]\nprivacy = "lan"\n[fusions.other]\npanel = ["paid"]\n[aliases]\nmine = "fusion"\n'
+    async with serving(*configured(tmp_path, text)) as daemon, daemon.client() as client:
+        expected = {}
+        for model, fields, row in (
+            ("fusion", {}, ("default", 403, "lan")),
+            ("mine", {"fusion": {"privacy": "local"}}, ("default", 403, "local")),
+            ("openrouter/fusion", {}, ("default", 403, "lan")),
+            ("fusion/other", {}, ("other", 402, "any")),
+            ("paid", {}, (None, 402, "any")),
+            ("nobody", {}, (None, 404, "")),
+        ):
+            _, request = await asked(client, model, **fields)
+            expected[request] = row
+        found = await rows(client, "requests")
+        assert {row["id"]: (row["fusion"], row["status"], row["privacy"]) for row in found} == expected
+        for name in ("default", "fusion", "fusion/default", "openrouter/fusion", "auto", "mine"):
+            assert len(await rows(client, "requests", fusion=name, status=403)) == 3, name
+        assert [len(await rows(client, "requests", fusion=name)) for name in ("other", "fusion/other", "gone", "paid")] == [1, 1, 0, 0]
 
 
 def _written(directory: Path) -> bytes:

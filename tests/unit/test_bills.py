@@ -24,14 +24,14 @@ DAY = 86_400.0
 class Gateway:
     """A provider that tells these bills. `asked`: for which, in order."""
 
-    bills: dict[str, Decimal | MemberError | None] = field(default_factory=dict)
+    bills: dict[str, Decimal | Exception | None] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
     async def bill(self, generation: str) -> Decimal | None:
         """What is said of it."""
         self.asked.append(generation)
         told = self.bills.get(generation)
-        if isinstance(told, MemberError):
+        if isinstance(told, Exception):
             raise told
         return told
 
@@ -73,7 +73,7 @@ class Desk:
         """Calls of a dollar each at the worst."""
         paid = PaidCall(request="r1", fusion="fusion/default", member="sonnet", provider=provider)
         for generation in generations:
-            self.ledger.assume(self.ledger.reserve(paid, USD(1)), provider, generation)
+            self.ledger.assume(self.ledger.reserve(paid, USD(1)), generation)
 
     async def ask(self, now: float, lost: Container[Hashable] = ()) -> list[str]:
         """For which bills is asked at that time."""
@@ -124,6 +124,16 @@ async def test_a_refusal_is_no_bill(desk: Desk, error: MemberError) -> None:
     assert await desk.ask(2.0) == ["gen-1", "gen-2"]
     assert desk.ledger.today() == USD("1.25")
     assert await desk.ask(6.0) == ["gen-1"]
+
+
+async def test_a_bill_that_cannot_be_asked_for_stops_no_other(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever is wrong with it: its worst case stays, and the others are told."""
+    desk.cut_off("g1", "g2")
+    desk.gateway.bills = {"g1": UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"), "g2": USD("0.25")}
+    await desk.ask(0)
+    assert await desk.ask(2) == ["g1", "g2"]
+    assert desk.ledger.today() == USD("1.25")
+    assert "the bill of 'g1' cannot be asked for: its worst case stays counted" in caplog.text
 
 
 async def test_a_bill_that_has_not_come_in_a_day_is_given_up(desk: Desk) -> None:

@@ -7,7 +7,7 @@ import random
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -161,6 +161,8 @@ async def test_a_bill(ledger: Ledger, tmp_path: Path, events: tuple[Event, ...],
         (TEXT, usage()),
         (OPENED,),
         (),
+        (TEXT, replace(usage(cost="0.0031"), final=False)),  # counted as it goes on, and cut off
+        (TEXT, replace(usage(cost="0.0031"), final=False), failed(Truncated("cut"))),
         (TEXT, usage(), failed(Truncated("cut"))),
         (TEXT, usage(), failed(TimedOut("stalled"))),
         (failed(Rejected("HTTP 504", upstream_status=504)),),

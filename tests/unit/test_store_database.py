@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from fusiond.store import database, opening
-from fusiond.store.database import Database, Schema, StoreError
+from fusiond.store.database import Database, Schema, StoreError, Table
+from fusiond.store.transaction import Queued
 from tests.storing import ALL, INSERT, NUMBERS, elsewhere, mounted, opened, prints, rows
 
 
@@ -182,6 +183,8 @@ async def test_a_full_disk(tmp_path: Path) -> None:
 async def test_a_full_disk_at_the_end_is_logged(path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be written when it is closed is lost, and said to be; the lock is let go."""
     monkeypatch.setattr(opening, "BUSY_SECONDS", 0.0)
+    async with opened(path):
+        pass
     with elsewhere(path, "SELECT 1") as other:
         async with opened(path) as store:
             other.execute("BEGIN IMMEDIATE")
@@ -190,6 +193,51 @@ async def test_a_full_disk_at_the_end_is_logged(path: Path, caplog: pytest.LogCa
     assert f"{path}: 2 writes are lost: {path} cannot be written: database is locked" in caplog.messages
     async with opened(path) as store:
         assert await store.read(ALL) == []
+
+
+# Rows that are kept whole
+
+TABLE = Table("numbers", ("n", "word"))
+WORDS = "SELECT n, word FROM numbers ORDER BY n"
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 31, 32, 33, 100])
+async def test_rows_that_come_together_are_all_kept(path: Path, count: int) -> None:
+    """However many; and what a statement between them does is done in its turn."""
+    async with opened(path) as store:
+        for n in range(count):
+            store.keep(TABLE, (n, f"{n}"))
+        store.put("UPDATE numbers SET word = word || '!'")
+        store.keep(TABLE, (count, "last"))
+        await store.flushed()
+        assert await store.read(WORDS) == [*((n, f"{n}!") for n in range(count)), (count, "last")]
+
+
+async def test_the_last_row_with_a_key_stands(path: Path) -> None:
+    """Within one transaction, and over the one that was written before."""
+    async with opened(path) as store:
+        for word in ("first", "second"):
+            store.keep(TABLE, (1, word))
+        store.keep(TABLE, (2, "two"))
+        await store.flushed()
+        assert await store.read(WORDS) == [(1, "second"), (2, "two")]
+        store.keep(TABLE, (1, "third"))
+        await store.flushed()
+        assert await store.read(WORDS) == [(1, "third"), (2, "two")]
+
+
+async def test_a_row_that_is_wrong_takes_no_other_with_it(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Those that came with it are kept, before and after it."""
+    async with opened(path) as store:
+        for n, word in enumerate(("zero", None, "two", "\ud800", "four")):
+            store.keep(TABLE, (n, word))
+        with pytest.raises(StoreError, match="does not take a statement"):
+            await store.flushed()
+        assert await store.read(WORDS) == [(0, "zero"), (2, "two"), (4, "four")]
+        assert store.failing is None
+    wrong = [record for record in caplog.messages if "a wrong statement is left out" in record]
+    assert ["NOT NULL" in message for message in wrong] == [True, False]
+    assert "surrogates not allowed" in wrong[1]
 
 
 # Statements that are wrong
@@ -268,7 +316,7 @@ async def test_who_waited_for_both_hears_it_once(path: Path, monkeypatch: pytest
     async with opened(path) as store:
         settle = store._settle
 
-        def counted(batch: Sequence[database._Write], wrong: Mapping[database._Write, str]) -> None:
+        def counted(batch: Sequence[Queued], wrong: Mapping[Queued, str]) -> None:
             settle(batch, wrong)
             for _ in batch:
                 settled.release()

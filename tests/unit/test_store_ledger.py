@@ -23,9 +23,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fusiond.store import opening
+from fusiond.store.amounts import MOST, kept
 from fusiond.store.calls import SCHEMA
 from fusiond.store.database import StoreError
-from fusiond.store.ledger import FILE, MOST, Ledger, PaidCall, Summary, Unknown, kept
+from fusiond.store.ledger import FILE, Ledger, PaidCall, Summary
 from tests.storing import elsewhere, mounted, prints, rows
 
 USD = Decimal
@@ -86,10 +87,10 @@ async def test_a_call_from_reservation_to_bill(tmp_path: Path) -> None:
         assert [row[1] for row in rows(tmp_path / FILE, ALL)] == ["reserved"] * 4
         opened.settle(keys[0], USD("0.1"))
         opened.release(keys[1])
-        opened.assume(keys[2], "openrouter", "gen-3")
-        opened.assume(keys[3], "openrouter", None)
+        opened.assume(keys[2], "gen-3")
+        opened.assume(keys[3], None)
         assert state(opened) == (USD("0.2875"), USD("0.2875"), 0)
-        assert opened.unknown == {keys[2]: Unknown(id=keys[2], provider="openrouter", generation="gen-3")}
+        assert {key: (row.provider, row.generation) for key, row in opened.unknown.items()} == {keys[2]: ("openrouter", "gen-3")}
         opened.correct(keys[2], USD("0.01"))
         assert state(opened) == (USD("0.1725"), USD("0.1725"), 0)
         assert opened.unknown == {}
@@ -106,12 +107,54 @@ async def test_a_bill_above_what_was_set_aside_counts_in_full(tmp_path: Path) ->
     async with ledger(tmp_path) as opened:
         opened.settle(opened.reserve(call(), USD("0.01")), USD("0.75"))
         key = opened.reserve(call(), USD("0.01"))
-        opened.assume(key, "openrouter", "gen")
+        opened.assume(key, "gen")
         opened.correct(key, USD("0.5"))
         opened.surprise(call("free"), USD(2))
         assert state(opened) == (USD("3.25"), USD("3.25"), 0)
         summary = opened.summary()
         assert (summary.today, summary.by_member) == (USD("3.25"), {"free": USD(2), "sonnet": USD("1.25")})
+
+
+async def test_a_bill_that_comes_while_there_is_no_file_is_not_forgotten(tmp_path: Path) -> None:
+    """Another daemon keeps the file; once it lets go, what was billed meanwhile is entered, once."""
+    async with ledger(tmp_path):
+        second = Ledger(tmp_path, Clock())
+        await second.open()
+        second.surprise(call("free"), USD("0.25"))
+        assert second.closed
+        assert second.today() == USD("0.25")
+    await second.open()
+    assert second.today() == USD("0.25")
+    await second.durable()
+    assert [row[1] for row in rows(tmp_path / FILE, ALL)] == ["settled"]
+    await second.aclose()
+    async with ledger(tmp_path) as again:
+        assert again.today() == USD("0.25")
+
+
+async def test_what_should_be_free_and_was_cut_off_is_asked_for(tmp_path: Path) -> None:
+    """It counts as nothing until the provider tells otherwise, and is not forgotten with the process."""
+    async with ledger(tmp_path) as opened:
+        opened.doubt(call("free"), "gen-1")
+        assert state(opened) == (0, 0, 0)
+    async with ledger(tmp_path) as again:
+        (key,) = again.unknown
+        assert (again.unknown[key].generation, again.unknown[key].member) == ("gen-1", "free")
+        again.correct(key, USD("0.5"))
+        assert state(again) == (USD("0.5"), USD("0.5"), 0)
+    async with ledger(tmp_path) as third:
+        assert (third.unknown, third.today()) == ({}, USD("0.5"))
+
+
+async def test_what_is_gone_is_settled_or_set_aside(tmp_path: Path) -> None:
+    """Today and in this month, exactly."""
+    async with ledger(tmp_path) as opened:
+        opened.settle(opened.reserve(call(), USD(1)), USD("0.1"))
+        opened.reserve(call(), USD("0.25"))
+        released = opened.reserve(call(), USD("0.125"))
+        assert opened.gone() == (USD("0.475"), USD("0.475"))
+        opened.release(released)
+        assert opened.gone() == (USD("0.35"), USD("0.35"))
 
 
 async def test_amounts_are_exact_and_never_rounded_down(tmp_path: Path) -> None:
@@ -141,7 +184,7 @@ async def test_sums_by_name_day_and_fusion(tmp_path: Path) -> None:
         opened.saved("r1", "fusion/code", USD("0.5"))
         clock.now = "2026-11-02T12:00:00"
         opened.settle(opened.reserve(call("opus"), USD(1)), USD("0.5"))
-        opened.assume(opened.reserve(call(), USD("0.25")), "openrouter", None)
+        opened.assume(opened.reserve(call(), USD("0.25")), None)
         opened.reserve(call(), USD("0.125"))
         opened.saved("r2", "fusion/default", USD("-1.25"))
         summary = opened.summary()
@@ -175,7 +218,7 @@ async def test_a_call_over_midnight_counts_on_both_sides(tmp_path: Path) -> None
         clock.now = "2026-12-01T00:00:10"
         assert state(opened) == (0, 0, 2)
         opened.settle(key, USD("0.5"))
-        opened.assume(other, "openrouter", "gen")
+        opened.assume(other, "gen")
         assert state(opened) == (USD("1.5"), USD("1.5"), 0)
         clock.now = "2026-12-02T00:00:10"
         opened.correct(other, USD("0.25"))
@@ -244,7 +287,7 @@ async def test_bills_are_asked_for_after_a_start_too(tmp_path: Path) -> None:
     clock = Clock("2026-11-30T12:00:00")
     async with ledger(tmp_path, clock) as opened:
         for generation in ("gen-1", "gen-2", None):
-            opened.assume(opened.reserve(call(), USD(1)), "openrouter", generation)
+            opened.assume(opened.reserve(call(), USD(1)), generation)
         opened.abandon(1)
         assert opened.unknown.keys() == {2}
     clock.now = "2026-12-07T11:00:00"
@@ -318,7 +361,7 @@ class Account:
                 opened.release(key)
                 del self.entries[key]
             case "assume":
-                opened.assume(key, "openrouter", f"gen-{key}" if eighths else None)
+                opened.assume(key, f"gen-{key}" if eighths else None)
                 self.entries[key] = replace(entry, state="assumed", day=self.look())
             case "correct":
                 opened.correct(key, entry.bill)
@@ -390,10 +433,10 @@ async def test_calls_that_end_after_the_ledger_is_closed(tmp_path: Path, caplog:
     """No end of a call fails; it is said, and what was set aside stays counted. No new one begins."""
     async with ledger(tmp_path) as opened:
         settled, released, assumed = (opened.reserve(call(), USD(1)) for _ in range(3))
-        opened.assume(opened.reserve(call(), USD(1)), "openrouter", "gen-4")
+        opened.assume(opened.reserve(call(), USD(1)), "gen-4")
     opened.settle(settled, USD("0.5"))
     opened.release(released)
-    opened.assume(assumed, "openrouter", "gen")
+    opened.assume(assumed, "gen")
     opened.correct(4, USD("0.5"))
     opened.saved("r1", "fusion/default", USD(1))
     opened.surprise(call(), USD(1))
@@ -423,11 +466,11 @@ async def calls(ledger, bills, number):
         os.fsync(bills)
         end = random.randrange(4)
         if end == 0:
-            ledger.assume(key, "p", f"gen-{key}")
+            ledger.assume(key, f"gen-{key}")
             await asyncio.sleep(0)
             ledger.correct(key, bill)
         elif end == 1:
-            ledger.assume(key, "p", None)
+            ledger.assume(key, None)
         else:
             ledger.settle(key, bill)
         ledger.release(ledger.reserve(PaidCall(request="r", fusion="f", member="m", provider="p"), worst))

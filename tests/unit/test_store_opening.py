@@ -17,6 +17,7 @@ from fusiond.store import opening
 from fusiond.store.database import Database, Schema, StoreError
 from tests.storing import ALL, INSERT, NUMBERS, elsewhere, mounted, opened, prints, rows
 
+TOP = Path(__file__).parents[2]
 LATER = Schema(
     version=3,
     create="CREATE TABLE numbers (n INTEGER PRIMARY KEY, word TEXT NOT NULL, even INTEGER); CREATE TABLE more (n)",
@@ -253,11 +254,67 @@ def test_a_kill_while_it_is_created_is_taken_back(path: Path) -> None:
     assert rows(path, "SELECT n, word FROM numbers") == []
 
 
-def test_an_empty_file_is_a_new_one(path: Path) -> None:
-    """What a kill at the very first start leaves behind."""
+def test_an_empty_file_is_left_alone(path: Path) -> None:
+    """All that it held is gone, and nothing begins anew as if it had never been."""
     path.touch()
+    words = "it is empty, and no fusiond leaves it so; move it away (numbers.db, and numbers.db-wal where there is one), and a new one begins"
+    assert words in refused(path)
+    path.unlink()
     opens_and_closes(path, NUMBERS)
     assert rows(path) == []
+
+
+KILLED = """
+import os, signal, sys
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from fusiond.store import opening
+from tests.storing import NUMBERS
+
+path = Path(sys.argv[1])
+left, connect = 0, opening._connect
+
+def step(*_):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def watched(place, how):
+    connection = connect(place, how)
+    connection.set_progress_handler(step, 10)
+    return connection
+
+def version():
+    with opening.opened(path, NUMBERS, durable=True) as (_, reading):
+        reading.execute("SELECT n, word FROM numbers").fetchall()
+        return reading.execute("PRAGMA user_version").fetchone()
+
+for left in count(1):
+    child = os.fork()
+    if child == 0:
+        sys.addaudithook(step)
+        opening._connect = watched
+        version()
+        os._exit(0)
+    ended = os.waitpid(child, 0)[1]
+    assert version() == (1,)
+    if ended == 0:
+        break
+    assert ended == signal.SIGKILL, ended
+    for file in path.parent.iterdir():
+        file.unlink()
+print(left)
+"""
+"""A file is created again and again, by a process that is killed at each step of it: before every call of the system, and within SQLite."""
+
+
+def test_a_kill_at_any_moment_of_its_creation(path: Path) -> None:
+    """The next one can use it, or begins anew."""
+    done = subprocess.run([sys.executable, "-c", KILLED, str(path)], cwd=TOP, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 20
 
 
 async def test_closing_after_a_failed_opening(tmp_path: Path) -> None:

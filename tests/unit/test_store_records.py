@@ -20,10 +20,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fusiond.members.egress import Egress
-from fusiond.store import opening, records
+from fusiond.members.egress import Egress, Exchange
+from fusiond.store import opening, records, requests
 from fusiond.store.database import StoreError, Value
-from fusiond.store.records import Records, RequestRow
+from fusiond.store.records import Records
+from fusiond.store.requests import RequestRow
 from tests.storing import elsewhere, rows
 
 NOW = 1_764_000_000.123
@@ -96,9 +97,9 @@ def ids(page: Sequence[dict[str, Any]]) -> list[str]:
     return [row["id"] for row in page]
 
 
-def exchange(egress: Egress, sent: int, request_id: str | None = "0a1b") -> int:
+async def exchange(egress: Egress, sent: int, request_id: str | None = "0a1b") -> Exchange:
     """Something that is about to leave."""
-    return egress.leaving(host="example.org:443", member="sol", request_id=request_id, sent=sent)
+    return await egress.leaving(host="example.org:443", member="sol", request_id=request_id, sent=sent)
 
 
 async def sizes(store: Records) -> list[tuple[int, int]]:
@@ -155,10 +156,10 @@ async def test_a_request_is_told_as_it_was(tmp_path: Path) -> None:
 async def test_an_exchange_counts_from_before_it_leaves(tmp_path: Path) -> None:
     """It is there with what is about to leave, then with what has left; whom it went to, and nothing else."""
     async with kept(tmp_path) as store:
-        entry = exchange(store, 500)
+        entry = await exchange(store, 500)
         assert await sizes(store) == [(500, 0)]
-        store.left(entry, sent=640, received=70)
-        store.leaving(host="example.net", member=None, request_id=None, sent=1)
+        entry.left(sent=640, received=70)
+        await store.leaving(host="example.net", member=None, request_id=None, sent=1)
         page, following = await store.egress()
         first = {"time": "2025-11-24T16:00:00.123Z", "request_id": "0a1b", "member": "sol", "host": "example.org:443"}
         assert page == [
@@ -171,15 +172,15 @@ async def test_an_exchange_counts_from_before_it_leaves(tmp_path: Path) -> None:
 @given(milliseconds=st.integers(0, 4_000_000_000_000))
 def test_a_time_that_was_told_finds_its_row(milliseconds: int) -> None:
     """Neither the way into the file nor the way out of it moves a time by a millisecond."""
-    told = records._told(("time",), (records._ms(milliseconds / 1000),))["time"]
-    assert records._ms(datetime.fromisoformat(told).timestamp()) == milliseconds
+    told = records._told(("time",), (requests.milliseconds(milliseconds / 1000),))["time"]
+    assert requests.milliseconds(datetime.fromisoformat(told).timestamp()) == milliseconds
 
 
 async def test_text_that_is_no_text_is_kept_all_the_same(tmp_path: Path) -> None:
     """Half of a surrogate pair, a zero and any other sign."""
     async with kept(tmp_path) as store:
         store.add(replace(ROW, key="\ud800", prompt="ä\0é", answer="\udfff!", members=(MEMBER | {"key": "\ud800"},)))
-        store.leaving(host="\udc80", member=None, request_id=None, sent=1)
+        await store.leaving(host="\udc80", member=None, request_id=None, sent=1)
         await store.flushed()
         row = await store.request("0a1b")
         assert row
@@ -269,7 +270,7 @@ async def test_every_exchange_is_on_one_page(times: list[int], limit: int, only:
         async with kept(Path(directory), clock) as store:
             for n, moment in enumerate(times):
                 clock.now = moment
-                exchange(store, n, ("even", "odd")[n % 2])
+                await exchange(store, n, ("even", "odd")[n % 2])
             before, more = None, True
             while more:
                 page, before = await store.egress(limit=limit, before=before, request_id=only)
@@ -299,7 +300,7 @@ async def test_a_mark_outlives_its_row(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("sql", "parameters"),
-    [(records._REQUESTS, (*records._NEWEST, 0, "m", None, 502, 51)), (records._EGRESS, (*records._NEWEST, "0a1b", 51))],
+    [(requests.SOME_REQUESTS, (*records._NEWEST, 0, "m", None, 502, 51)), (requests.SOME_EGRESS, (*records._NEWEST, "0a1b", 51))],
 )
 async def test_a_page_is_read_in_order(tmp_path: Path, sql: str, parameters: tuple[Value, ...]) -> None:
     """Out of the index by time: nothing is sorted, and no table is read from end to end."""
@@ -316,22 +317,22 @@ async def test_what_comes_before_it_is_open_is_kept(tmp_path: Path) -> None:
     """Entries go on with their own numbers, beside those that are in the file; nothing can be read yet."""
     async with kept(tmp_path) as earlier:
         for sent in (1, 2, 3):
-            exchange(earlier, sent)
+            await exchange(earlier, sent)
         for n in range(4):
             earlier.add(replace(ROW, id=f"a{n}", time=NOW - 1))
     store = Records(tmp_path, Clock())
-    first, second, third = exchange(store, 4), exchange(store, 5), exchange(store, 6)
-    store.left(first, sent=40, received=400)
+    first, second, third = await exchange(store, 4), await exchange(store, 5), await exchange(store, 6)
+    first.left(sent=40, received=400)
     store.add(ROW)
     assert (store.fault, store.dropped) == (None, 0)
     for reading in (store.requests(), store.egress(), store.request("0a1b"), store.flushed()):
         with pytest.raises(StoreError, match="not open yet"):
             await reading
     await store.open()
-    store.left(third, sent=60, received=600)
-    fourth = exchange(store, 7)
-    store.left(second, sent=50, received=500)
-    store.left(fourth, sent=70, received=700)
+    third.left(sent=60, received=600)
+    fourth = await exchange(store, 7)
+    second.left(sent=50, received=500)
+    fourth.left(sent=70, received=700)
     assert await sizes(store) == [(1, 0), (2, 0), (3, 0), (40, 400), (50, 500), (60, 600), (70, 700)]
     assert ids((await store.requests())[0]) == ["0a1b", "a3", "a2", "a1", "a0"]
     await store.aclose()
@@ -343,9 +344,9 @@ async def test_not_too_much_waits_for_it_to_open(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(records, "EARLY", 2)
     store = Records(tmp_path, Clock())
     for sent in range(5):
-        exchange(store, sent)
+        await exchange(store, sent)
     await store.open()
-    exchange(store, 5)
+    await exchange(store, 5)
     assert await sizes(store) == [(0, 0), (1, 0), (5, 0)]
     assert store.dropped == 3
     await store.aclose()
@@ -358,7 +359,7 @@ async def test_without_a_file_everything_is_taken_and_dropped(tmp_path: Path, ca
         store = Records(tmp_path, Clock())
         store.add(replace(ROW, id="early"))
         await store.open()
-        store.left(exchange(store, 1), sent=1, received=1)
+        (await exchange(store, 1)).left(sent=1, received=1)
         await store.prune(30)
         assert store.fault
         assert "another fusiond" in store.fault
@@ -440,8 +441,8 @@ from fusiond.store.records import Records
 async def main():
     store = Records(Path({directory!r}), lambda: {now})
     await store.open()
-    entry = store.leaving(host="example.org", member="sol", request_id="0a1b", sent=1)
-    store.left(entry, sent=20, received=300)
+    entry = await store.leaving(host="example.org", member="sol", request_id="0a1b", sent=1)
+    entry.left(sent=20, received=300)
     await store.flushed()
     os.kill(os.getpid(), signal.SIGKILL)
 asyncio.run(main())
@@ -455,7 +456,7 @@ def test_what_is_flushed_outlives_a_kill(tmp_path: Path) -> None:
 
     async def read() -> None:
         async with kept(tmp_path) as store:
-            exchange(store, 1)
+            await exchange(store, 1)
             assert await sizes(store) == [(20, 300), (1, 0)]
 
     asyncio.run(read())
@@ -472,10 +473,10 @@ async def test_what_is_old_goes_a_little_at_a_time(tmp_path: Path, monkeypatch: 
         for n in range(5):
             store.add(replace(ROW, id=f"old{n}", time=NOW - 0.001 - n))
             clock.now = NOW - 0.001 - n
-            exchange(store, n)
+            await exchange(store, n)
         clock.now = NOW
         store.add(replace(ROW, id="new"))
-        exchange(store, 9)
+        await exchange(store, 9)
         await store.flushed()
         clock.now = NOW + 30 * DAY
         statements: list[str] = []
