@@ -6,7 +6,7 @@ Values only: every wire family decodes into these, every member encodes from the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -106,7 +106,7 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overrides:
-    """What one request changes of the fusion it names; None: nothing."""
+    """What one request changes of the fusion it names; None: nothing. `said`: the body's fields that say so, where they are none of `fusion`."""
 
     strategy: str | None = None
     panel: tuple[str, ...] | None = None
@@ -114,6 +114,11 @@ class Overrides:
     writer: str | None = None
     trace: bool = False
     progress: bool = False
+    said: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+
+    def where(self, wish: str) -> str:
+        """The path of the field that says it."""
+        return dict(self.said).get(wish, f"fusion.{wish}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from hashlib import sha256
@@ -33,10 +33,10 @@ from fusiond.config import (
     OpenAIConfig,
     OpenRouterConfig,
     ProviderConfig,
+    Reading,
     Secret,
     SecretError,
     candidates,
-    load,
     locate,
 )
 from fusiond.config.address import Address, parse_address
@@ -72,6 +72,7 @@ class Daemon:
         self._poke = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._refused_files: Sequence[str] = ()
+        self._reading = Reading()
         self._background: set[asyncio.Task[None]] = set()
         self._residency = Residency(self._spawn)
         self._keep = Keep(state_directory())
@@ -98,8 +99,8 @@ class Daemon:
             gc.freeze()
             gc.enable()
             async with asyncio.TaskGroup() as group:
-                duties = (self._opens(), self._reloads(), self._looks(), self._finds(), self._settles(), self._prunes(), _warmed())
-                work = [group.create_task(duty) for duty in duties]
+                duties = (self._opens, self._reloads, self._looks, self._finds, self._settles, self._prunes, _warmed)
+                work = [group.create_task(_persistent(duty)) for duty in duties]
                 await stop.wait()
                 self._admin.draining = True
                 for task in work:
@@ -174,6 +175,8 @@ class Daemon:
             revision.lose(name, (said.error or "cannot be reached").removeprefix("no price list: "), self._keep.reach)
         if revision.learn({name: said}):
             log.info("providers: %s: %s", name, said.error or f"{len(said.models)} models")
+        for member in revision.listed(name, said):
+            self._keep.health.listed(revision.identity(member))
 
     async def _opens(self) -> None:
         """Open what is kept on disk; where that cannot be done, try again for ever."""
@@ -268,7 +271,7 @@ class Daemon:
 
     def _load(self) -> Config:
         path = locate(self._config_path)
-        return load(path) if path else unconfigured(os.environ)
+        return self._reading.load(path) if path else unconfigured(os.environ)
 
     def _built(self, number: int, config: Config) -> Revision:
         """Raises SecretError, now and not with the first question."""
@@ -301,6 +304,18 @@ class Daemon:
                 models = (member.model for member in config.members.values() if member.provider == name)
                 return LlamaCpp(provider, self._engines, self._residency, models)
         assert_never(provider)
+
+
+async def _persistent(duty: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Something that is done for ever. What fails in it is a bug, and no reason to end: it begins anew, later each time."""
+    pause = PAUSE_SECONDS
+    while True:
+        try:
+            return await duty()
+        except Exception:  # whatever happens in the background, the daemon goes on
+            log.exception("work in the background failed, and begins again in %g s", pause)
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LOOK_EVERY_SECONDS)
 
 
 async def _warmed() -> None:

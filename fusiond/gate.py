@@ -20,7 +20,7 @@ _SAME = ("same-origin", "none")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Knock:
-    """The headers of one request that matter here.
+    """The headers of one request that matter here; one that comes several times is all its values, joined by commas.
 
     `target_host`: of a request line with a whole URL. `address`: at which this machine was reached. `local`: over a unix socket, which only this
     user can open.

@@ -16,7 +16,8 @@ def refuse_overrides(request: Request, member: Member) -> None:
     meant = "is a member" if request.model == member.name else f"stands for the member '{member.name}'"
     for field in ("strategy", "panel", "judge", "writer"):
         if getattr(request.overrides, field) is not None:
-            raise BadRequest(f"fusion.{field} needs a fusion as the model, and '{request.model}' {meant}", param=f"fusion.{field}")
+            where = request.overrides.where(field)
+            raise BadRequest(f"{where} needs a fusion as the model, and '{request.model}' {meant}", param=where)
 
 
 def overridden(fusion: Fusion, request: Request, catalog: Catalog) -> Fusion:
@@ -24,11 +25,12 @@ def overridden(fusion: Fusion, request: Request, catalog: Catalog) -> Fusion:
     wish = request.overrides
     if not (wish.strategy or wish.panel or wish.judge or wish.writer):
         return fusion
-    panel = [_wished(name, "panel", catalog) for name in wish.panel or ()]
-    judge, writer = (wished and _wished(wished, role, catalog) for wished, role in ((wish.judge, "judge"), (wish.writer, "writer")))
+    panel = [_wished(name, f"{wish.where('panel')}[{index}]", catalog) for index, name in enumerate(wish.panel or ())]
+    judge, writer = (name and _wished(name, wish.where(role), catalog) for name, role in ((wish.judge, "judge"), (wish.writer, "writer")))
     for name, count in Counter(panel).items():
         if count > 1:
-            raise BadRequest(f"fusion.panel names '{shortened(name)}' more than once", param="fusion.panel")
+            where = wish.where("panel")
+            raise BadRequest(f"{where} names '{shortened(name)}' more than once", param=where)
     config = fusion.config
     if wish.strategy:
         config = replace(config, strategy=wish.strategy)  # type: ignore[arg-type]  # decoding has checked the name
@@ -42,10 +44,10 @@ def overridden(fusion: Fusion, request: Request, catalog: Catalog) -> Fusion:
     )
 
 
-def _wished(name: str, role: str, catalog: Catalog) -> str:
+def _wished(name: str, where: str, catalog: Catalog) -> str:
     """The member that a request names, or means by its model's own name (the first with that model). Raises UnknownModel."""
     if name in catalog.members:
         return name
     if meant := next((member.name for member in catalog.members.values() if member.model == name), None):
         return meant
-    raise UnknownModel(f"fusion.{role}: no member named '{shortened(name)}'{nearest(name, catalog.members)}", param=f"fusion.{role}")
+    raise UnknownModel(f"{where}: no member named '{shortened(name)}'{nearest(name, catalog.members)}", param=where)

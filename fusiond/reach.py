@@ -65,9 +65,13 @@ class Reach:
         """Look for everyone who is due. What was said of a provider meanwhile (found, forgotten, lost anew) is newer than what its probe finds."""
         due = {provider: lost.sought(now) for provider, lost in self._lost.items() if now >= lost.due}
         self._lost |= due  # before the first is waited for: nobody else looks for them now
-        for provider, lost in due.items():
-            if self._lost.get(provider) is lost and await answers(lost.url) and self._lost.get(provider) is lost:
-                self.find(provider)
+        async with asyncio.TaskGroup() as group:
+            for provider, lost in due.items():
+                group.create_task(self._look_for(provider, lost))
+
+    async def _look_for(self, provider: Hashable, lost: Lost) -> None:
+        if await answers(lost.url) and self._lost.get(provider) is lost:
+            self.find(provider)
 
     async def wait(self, now: float) -> None:
         """Until somebody is lost, or due."""

@@ -1,33 +1,55 @@
 """When the configuration may have changed: its files are looked at, and the system's notifications only say when to look early.
 
-Directories are watched, never files: a file replaced by a rename is a new one. A file is taken for changed once it has stood still for a moment,
-so that one in the middle of being written is not read. From the save to the word of it passes at most `LOOK_SECONDS` and a little.
+Directories are watched, never files: a file replaced by a rename is a new one. A file is taken for changed once it has stood still for a moment and
+nobody has it open for writing, so that one in the middle of being written is not read. Where nobody can tell who has it open, one that is written in
+place has to stand still for longer. From the save to the word of it passes at most `LOOK_SECONDS` and a little.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import logging
 import os
+import signal
+import sys
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
+from typing import NamedTuple
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.25
 """A look happens this often even where nothing stirs: for the gap in which a watch is renewed, and for file systems that notify nobody."""
 
-STILL_SECONDS = 0.05
-STILL_LOOKS = 4
-"""A file that is written without a pause is taken as it is after so many looks."""
+STILL_SECONDS, QUIET_SECONDS = 0.05, 0.25
+"""How long a file stands still before it is read; the second where it is written in place and it cannot be told whether its writer is done."""
+
+RESTLESS_SECONDS = 1.0
+"""A file that is saved again and again without a pause is taken as it is after so long; one that somebody still has open never is."""
 
 LINK_LIMIT = 40
 """Symbolic links on the way to one file; the system's own limit."""
 
 Files = Callable[[], Sequence[Path]]
-Marks = dict[Path, tuple[int, ...] | None]
+
+
+class Mark(NamedTuple):
+    """What tells a file from its former self."""
+
+    device: int
+    inode: int
+    size: int
+    modified: int
+    changed: int
+
+
+Marks = dict[Path, Mark | None]
+"""None: the file is not there, or not ours to see."""
+
 Places = frozenset[tuple[Path, int]]
 
 
@@ -43,7 +65,7 @@ async def changes(files: Files, poke: asyncio.Event) -> AsyncGenerator[None, Non
         places = _places(files())
         async with aclosing(_moments(places, poke, complaints)) as moments:
             async for _ in moments:
-                now = await _still(files, seen)
+                now = await _still(files, seen, poke)
                 if poke.is_set() or now != seen:
                     poke.clear()
                     seen = now
@@ -79,19 +101,56 @@ async def _moments(places: Places, poke: asyncio.Event, complaints: set[str]) ->
         yield
 
 
-async def _still(files: Files, seen: Marks) -> Marks:
-    """How the files look, once two looks in a row agree."""
-    now = _look(files())
-    for _ in range(STILL_LOOKS if now != seen else 0):
+async def _still(files: Files, seen: Marks, poke: asyncio.Event) -> Marks:
+    """How the files look, once two looks in a row agree and whoever writes is done; at once when poked."""
+    now, clock = _look(files()), asyncio.get_running_loop().time
+    restless, warned = clock() + RESTLESS_SECONDS, False
+    while now != seen and not poke.is_set():
         await asyncio.sleep(STILL_SECONDS)
         before, now = now, _look(files())
-        if before == now:
+        changed = [file for file, mark in now.items() if mark and mark != seen.get(file)]
+        writers = {file: _open_for_writing(file) for file in changed}
+        if held := [file for file in changed if writers[file]]:
+            if clock() >= restless and not warned:
+                log.warning("%s is being written: it is read when its writer has closed it, or on SIGHUP", held[0])
+                warned = True
+        elif clock() >= restless or (before == now and all(writers[file] is False or _quiet(file, now, seen) for file in changed)):
             break
     return now
 
 
+def _quiet(file: Path, now: Marks, seen: Marks) -> bool:
+    """Whether a file is likely to be whole: another has taken its name, as a rename does at once, or nothing was written for a while."""
+    mark, before = now[file], seen.get(file)
+    if mark is None or file not in seen or (before and (before.device, before.inode) != (mark.device, mark.inode)):
+        return True
+    return not 0 <= time.time() - mark.modified / 1e9 < QUIET_SECONDS
+
+
+def _open_for_writing(file: Path) -> bool | None:
+    """Whether somebody has the file open to write; None: that cannot be told.
+
+    Linux tells its owner, who asks for a lease on it: a writer is in the way of that.
+    """
+    if sys.platform != "linux" or not os.path.isfile(file):  # noqa: PTH113  # Path.is_file raises where it may not look
+        return None
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)  # who opens it just now makes the system tell us, by a signal that does nothing
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _look(files: Sequence[Path]) -> Marks:
-    """What tells a file from its former self; None: it is not there, or not ours to see."""
     marks: Marks = {}
     for file in files:
         try:
@@ -99,7 +158,7 @@ def _look(files: Sequence[Path]) -> Marks:
         except OSError:
             marks[file] = None
         else:
-            marks[file] = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            marks[file] = Mark(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     return marks
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
@@ -23,6 +24,7 @@ from fusiond.resolve import place_of, resolve
 
 if TYPE_CHECKING:
     from fusiond.call import Call
+    from fusiond.chat import Request
     from fusiond.events import Event
     from fusiond.guard import Patterns
     from fusiond.members.listen import Again
@@ -31,8 +33,9 @@ if TYPE_CHECKING:
 Clients: TypeAlias = Mapping[str, Callable[[], Provider]]
 """How the client of each provider is made."""
 
-FIRST_LOOK_SECONDS = 5.0
-"""So long a request waits for the first look at the providers, whose models it may ask for."""
+FIRST_LOOK_SECONDS, FAR_LOOK_SECONDS = 5.0, 1.5
+"""So long a request waits for the first look at the providers, whose models it may ask for; the second for those beyond the local network, where it
+may be that there is no way at all."""
 
 
 class Access(NamedTuple):
@@ -84,32 +87,54 @@ class Revision:
         self.catalog = resolve(self.config, known, self._memory)
         return True
 
-    async def looked(self, model: str | None = None) -> None:
-        """Wait until the providers that may answer for *model* (None: all) have been looked at once, or for a few seconds."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(FIRST_LOOK_SECONDS):
-                while self._unseen and not self._unseen.isdisjoint(self._needed(model)):
-                    await self._news.wait()
-                return
-        self._unseen.clear()
+    async def looked(self, request: Request | None = None) -> None:
+        """Wait until the providers that *request* (None: any) depends on have been looked at once, or for a few seconds."""
+        far = {name for name in self._unseen if place_of(self.config.providers[name]) == "remote"}
+        await self._awaited(request, far, FAR_LOOK_SECONDS)
+        await self._awaited(request, self._unseen - far, FIRST_LOOK_SECONDS)
 
-    def _needed(self, model: str | None) -> set[str]:
-        """The providers that decide what a name stands for and how its members are."""
-        if model is None or (self.config.routes and self.config.aliases.get(model, model) == "auto"):
+    async def _awaited(self, request: Request | None, among: AbstractSet[str], seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while unseen := among & self._unseen:
+                    if unseen.isdisjoint(self._needed(request)):
+                        return
+                    await self._news.wait()
+        self._unseen -= among
+
+    def _needed(self, request: Request | None) -> set[str]:
+        """The providers that decide what a request asks for, and without which no plan can be made: an unknown name's, and a price's."""
+        if request is None:
             return set(self.config.providers)
+        name = self._meant(request)
         try:
-            target = look_up(model, self.catalog)
+            target = look_up(name, self.catalog)
         except UnknownModel:
-            return {model.partition("/")[0]}
+            return {self.config.aliases.get(name, name).partition("/")[0]}
         if isinstance(target, Member):
             return _unpriced([target])
-        if not (self.config.fusions and target.config.panel):  # whatever there is
+        wish = request.overrides
+        panel = wish.panel or tuple(seat.member for seat in target.config.panel)
+        if not (self.config.fusions and panel):  # whatever there is
             return set(self.config.providers)
-        named = (*(seat.member for seat in target.config.panel), *target.escalate, target.judge, target.writer)
+        named = (*panel, *target.escalate, wish.judge or target.judge, wish.writer or wish.judge or target.writer)
         names = [name for name in named if name]
         members = self.catalog.members
         known = _unpriced(members[name] for name in names if name in members)
         return known | {name.partition("/")[0] for name in names if name not in members}
+
+    def _meant(self, request: Request) -> str:
+        """The name that a request asks for, after the routes."""
+        from fusiond.task import routed  # noqa: PLC0415  # with the first question
+
+        name = self.config.aliases.get(request.model, request.model)
+        return routed(request, self.config.routes, name) if name == "auto" else name
+
+    def listed(self, provider: str, said: ProviderFacts) -> list[Member]:
+        """The members whose model a provider says that it has."""
+        known = () if said.error else said.models
+        members = (member for member in self.catalog.members.values() if member.provider == provider)
+        return [member for member in members if member.model.removesuffix(":latest") in known]
 
     def provider(self, name: str) -> Provider:
         """The client of a provider, made when it is first needed."""

@@ -11,6 +11,7 @@ import typer
 from fusiond import __version__
 from fusiond.cli import CONFIGURATION
 from fusiond.cli.client import Client, Trouble
+from fusiond.cli.streams import give_up_output, mend, text_of
 from fusiond.cli.terminal import complain
 
 FAILED = 1
@@ -32,15 +33,30 @@ ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="PATH", hel
 
 def main() -> int:
     """Run the command that the arguments name. Returns its exit code."""
+    mend()
+    if sys.stdout is None:
+        complain("standard output is closed")
+        return FAILED
+    try:
+        code = _ran()
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our output has left, and nobody need be told
+        give_up_output()
+        return FAILED
+    except OSError as error:
+        complain(f"{error.filename or 'standard output'}: {error.strerror or error}")
+        give_up_output()
+        return FAILED
+    return code
+
+
+def _ran() -> int:
     try:
         app(prog_name="fusiond")
     except SystemExit as left:
         return left.code if isinstance(left.code, int) else FAILED
     except Trouble as trouble:
         complain(str(trouble))
-        return FAILED
-    except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has left, and nobody need be told
         return FAILED
     return 0
 
@@ -80,7 +96,7 @@ def ask(
     """Ask one question."""
     from fusiond.cli.ask import ask as run  # noqa: PLC0415
 
-    run(Client(url), prompt, model=model, compare=compare, as_json=as_json)
+    run(Client(url), text_of(prompt), model=text_of(model), compare=compare, as_json=as_json)
 
 
 @app.command()
@@ -112,11 +128,11 @@ def costs(
 
 
 @app.command()
-def reload(url: Url = None) -> None:
+def reload(url: Url = None, as_json: Json = False) -> None:
     """Have the daemon read its configuration again."""
     from fusiond.cli.show import reload as run  # noqa: PLC0415
 
-    run(Client(url))
+    raise typer.Exit(run(Client(url), as_json=as_json))
 
 
 @app.command()

@@ -46,7 +46,10 @@ def _prompt(prompt: str) -> str:
         return prompt
     if sys.stdin.isatty():
         raise Trouble("there is no question: fusiond ask 'QUESTION'")
-    text = sys.stdin.read()
+    try:
+        text = sys.stdin.read()
+    except UnicodeDecodeError:
+        raise Trouble("the question on standard input is not UTF-8 text") from None
     if not text.strip():
         raise Trouble("there is no question on standard input")
     return text

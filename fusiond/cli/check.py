@@ -10,9 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
+from fusiond.access import gate_of, keys_of
 from fusiond.catalog import Catalog
 from fusiond.config import (
     Config,
+    ConfigError,
     ConfigErrors,
     FusionConfig,
     OpenAIConfig,
@@ -33,6 +35,7 @@ def check(config: Path | None, as_json: bool) -> int:
     try:
         path = locate(config)
         found = load(path) if path else Config()
+        _secure(found)
     except ConfigErrors as wrong:
         if as_json:
             _say(sys.stdout, json.dumps({"valid": False, "errors": [asdict(error) for error in wrong.errors]}, indent=2))
@@ -41,6 +44,15 @@ def check(config: Path | None, as_json: bool) -> int:
     catalog = resolve(found, {}, memory=0)
     _say(sys.stdout, json.dumps(_facts(found, catalog), indent=2) if as_json else "\n".join(_lines(found, catalog)))
     return os.EX_OK
+
+
+def _secure(config: Config) -> None:
+    """Raises ConfigErrors where the daemon would not start: without a token that it asks for, or a key that it may not read."""
+    try:
+        keys_of(config)
+        gate_of(config, config.server.listen)
+    except SecretError as error:
+        raise ConfigErrors([ConfigError(file=config.path or "", reason=str(error))]) from None
 
 
 def _facts(config: Config, catalog: Catalog) -> dict[str, Any]:

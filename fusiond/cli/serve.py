@@ -20,18 +20,23 @@ from fusiond.sockets import CannotListen
 BAD_CONFIGURATION = 78
 """EX_CONFIG: a service manager need not try again."""
 
+END_SECONDS = 1.0
+"""So long what was cancelled may take to end, once the daemon has closed everything."""
+
 
 def main(arguments: Sequence[str]) -> int:
-    """Serve until told to stop."""
+    """Serve until told to stop. The loop is left open, for the process to end with: its end would wait for every name that is still looked up."""
     options = _parser().parse_args(arguments)
     _log(options.log_level)
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(options.config, options.listen or ()))
+        asyncio.Runner(loop_factory=_loop_factory()).run(_serve(options.config, options.listen or ()))
     except ConfigErrors as error:
         print(error, file=sys.stderr)  # noqa: T201
         return BAD_CONFIGURATION
-    except (CannotListen, SecretError, PermissionError) as error:
+    except SecretError as error:
+        print(f"fusiond: {error}", file=sys.stderr)  # noqa: T201
+        return BAD_CONFIGURATION
+    except (CannotListen, PermissionError) as error:
         print(f"fusiond: {error}", file=sys.stderr)  # noqa: T201
         return 1
     return 0
@@ -42,6 +47,15 @@ async def _serve(config: Path | None, listen: Sequence[str]) -> None:
         await Daemon(config, listen).serve()
     finally:
         _ignore_signals()
+        await _the_rest_has_ended()
+
+
+async def _the_rest_has_ended() -> None:
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    if rest:
+        await asyncio.wait(rest, timeout=END_SECONDS)
 
 
 def _ignore_signals() -> None:

@@ -39,12 +39,16 @@ def status(client: Client, *, as_json: bool) -> None:
     show_table(("fusion", "strategy", "panel"), [(f"fusion/{n}", f["strategy"], _panel(f)) for n, f in told["fusions"].items()])
 
 
-def reload(client: Client) -> None:
-    """Have the configuration read again."""
+def reload(client: Client, *, as_json: bool) -> int:
+    """Have the configuration read again; 0, or 1 where it was not taken."""
     told = client.post("/fusiond/reload", {})
-    if told["error"]:
+    if as_json:
+        show_json(told)
+    elif told["error"]:
         raise Trouble(f"the configuration was not taken: {told['error']}")
-    say(f"revision {told['revision']} serves")
+    else:
+        say(f"revision {told['revision']} serves")
+    return 1 if told["error"] else 0
 
 
 def _condition(member: Mapping[str, Any] | None) -> dict[str, Any]:

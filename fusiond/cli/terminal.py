@@ -7,7 +7,7 @@ import os
 import sys
 import termios
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from typing import Any
 
@@ -18,7 +18,7 @@ from rich.text import Text
 _CONTROLS = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - {ord("\n"), ord("\t")})
 """What a terminal obeys instead of showing it: a model's words must not move its cursor or change its title."""
 
-console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
+console = Console(soft_wrap=not (sys.stdout and sys.stdout.isatty()), highlight=False)
 
 
 def show_json(document: Any) -> None:
@@ -52,7 +52,8 @@ def say(text: str, style: str = "") -> None:
 
 def complain(text: str) -> None:
     """A line on standard error."""
-    sys.stderr.write(f"fusiond: {plain(text)}\n")
+    with suppress(OSError):
+        sys.stderr.write(f"fusiond: {plain(text)}\n")
 
 
 @contextmanager

@@ -6,7 +6,7 @@ A bad file is `ConfigErrors`: everything that is wrong with it, each error with 
 from __future__ import annotations
 
 from fusiond.config.errors import ConfigError, ConfigErrors
-from fusiond.config.loading import candidates, load, locate
+from fusiond.config.loading import Reading, candidates, load, locate
 from fusiond.config.secret import Secret, SecretError
 from fusiond.config.tree import (
     Config,
@@ -39,6 +39,7 @@ __all__ = [
     "Place",
     "Price",
     "ProviderConfig",
+    "Reading",
     "Seat",
     "Secret",
     "SecretError",

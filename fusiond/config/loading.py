@@ -10,7 +10,7 @@ from pathlib import Path
 from fusiond.config.errors import ConfigError, ConfigErrors, Fault
 from fusiond.config.pending import take_out
 from fusiond.config.rules import Names, broken
-from fusiond.config.source import Table, read
+from fusiond.config.source import Sources, Table, read
 from fusiond.config.tables import decode
 from fusiond.config.tree import Config, FusionConfig, MemberConfig, Seat
 from fusiond.places import configuration_directory
@@ -35,23 +35,46 @@ def candidates() -> tuple[Path, ...]:
     return (configuration_directory() / "config.toml", SYSTEM)
 
 
-def load(path: Path) -> Config:
-    """The configuration at *path*. Raises ConfigErrors with every error of every file.
+class Reading:
+    """A configuration that is read again and again. A file that once said something and is empty now is no wish: it is being written, or lost."""
 
-    Without `[fusions]` all members together are the panel of a fusion `default` that votes.
-    """
-    path = path.absolute()
-    try:
-        sources = read(path)
-    except FileNotFoundError:
-        raise _absent(path) from None
+    def __init__(self) -> None:
+        self._spoken: frozenset[str] = frozenset()
+
+    def load(self, path: Path) -> Config:
+        """The configuration at *path*. Raises ConfigErrors with every error of every file.
+
+        Without `[fusions]` all members together are the panel of a fusion `default` that votes.
+        """
+        path = path.absolute()
+        try:
+            sources = read(path)
+        except FileNotFoundError:
+            raise _absent(path) from None
+        if emptied := [str(source.path) for source in sources.read if not source.table and str(source.path) in self._spoken]:
+            raise ConfigErrors([ConfigError(file=file, reason="is empty: what it said before stays in force") for file in emptied], sources.files)
+        config = _meant(sources)
+        self._spoken = frozenset(str(source.path) for source in sources.read if source.table)
+        return replace(config, path=str(path), files=sources.files, fusions=config.fusions or _default(config.members))
+
+
+def load(path: Path) -> Config:
+    """The configuration at *path*, read once. Raises ConfigErrors."""
+    return Reading().load(path)
+
+
+def _meant(sources: Sources) -> Config:
+    """What the files say together; of those that cannot be read, and of what would follow from that, nothing more is said than that."""
     table = sources.merged()
     faults = take_out(table)
     config = decode(table, faults)
-    faults += _own(broken(config, _names(table, faults)), faults)
-    if faults:
+    if sources.unread:
+        faults = [fault for fault in faults if not fault.reason.startswith("is missing")]
+    else:
+        faults += _own(broken(config, _names(table, faults)), faults)
+    if faults or sources.unread:
         raise ConfigErrors(sources.errors(faults), sources.files)
-    return replace(config, path=str(path), files=sources.files, fusions=config.fusions or _default(config.members))
+    return config
 
 
 def _default(members: Mapping[str, MemberConfig]) -> dict[str, FusionConfig]:

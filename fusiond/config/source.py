@@ -42,11 +42,12 @@ class Source:
 class Sources:
     """The files that are there, each lying over the ones after it: the main file, then the included from the last to the first.
 
-    `files` names the absent ones too, the main file first.
+    `files` names the absent ones too, the main file first. `unread`: what is wrong with included ones as files.
     """
 
     read: tuple[Source, ...]
     files: tuple[str, ...]
+    unread: tuple[ConfigError, ...] = ()
 
     def merged(self) -> Table:
         """One table of all files, without the list of the includes."""
@@ -57,14 +58,14 @@ class Sources:
         return table
 
     def errors(self, faults: Sequence[Fault]) -> list[ConfigError]:
-        """Each fault with the file and the line that it comes from, in the order of the files."""
+        """Each fault with the file and the line that it comes from, and what cannot be read, in the order of the files."""
         known = [(str(source.path), lines(source.text)) for source in self.read]
-        errors = [_placed(fault, known) for fault in faults]
+        errors = [*(_placed(fault, known) for fault in faults), *self.unread]
         return sorted(errors, key=lambda error: (self.files.index(error.file), error.line or 0))
 
 
 def read(path: Path) -> Sources:
-    """The file at *path* (absolute) and its includes. Raises ConfigErrors with what is wrong with any of them as a file."""
+    """The file at *path* (absolute) and its includes. Raises ConfigErrors with what is wrong with the main one as a file."""
     main = _read_file(path)
     included = _included(main)
     files = tuple(dict.fromkeys(map(str, (path, *included))))
@@ -77,9 +78,7 @@ def read(path: Path) -> Sources:
             continue  # until it appears
         except ConfigErrors as wrong:
             errors += wrong.errors
-    if errors:
-        raise ConfigErrors(errors, files)
-    return Sources(read=(main, *sources), files=files)
+    return Sources(read=(main, *sources), files=files, unread=tuple(errors))
 
 
 def _read_file(path: Path) -> Source:

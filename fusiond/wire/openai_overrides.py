@@ -28,12 +28,11 @@ def overrides(chat: ChatBody, raw: Mapping[str, Any]) -> Overrides:
     for key in raw.get("fusion") or ():
         if key not in _OPTIONS:
             raise wrong(f"fusion.{key[:_LONGEST_WORD]}", f"is unknown{_nearest(key, _OPTIONS)}")
-    plugin, options = _plugin(chat), chat.fusion or FusionOptions()
-    recipe = _of_plugin(plugin) if plugin else Overrides()
+    recipe, options = _of_plugin(chat), chat.fusion or FusionOptions()
     own = _of_options(options)
-    if plugin and own != Overrides():
+    if recipe and own != Overrides():
         raise wrong("plugins", "and fusion both say how to answer: use one of them")
-    return replace(recipe if plugin else own, trace=bool(options.trace), progress=bool(options.progress))
+    return replace(recipe or own, trace=bool(options.trace), progress=bool(options.progress))
 
 
 def limits(chat: ChatBody) -> tuple[Limit, ...]:
@@ -79,25 +78,27 @@ def _of_options(options: FusionOptions) -> Overrides:
         panel=options.panel or options.models,
         judge=options.judge.model if options.judge else None,
         writer=options.writer,
+        said=(("panel", "fusion.models"),) if options.models else (),
     )
 
 
-def _plugin(chat: ChatBody) -> Plugin | None:
-    """OpenRouter's plugin that fuses, where it is asked for. Raises BadRequest for any other: it would do something that we do not."""
-    asked = [(index, plugin) for index, plugin in enumerate(chat.plugins or ()) if plugin.enabled is not False]
-    for index, plugin in asked:
+def _of_plugin(chat: ChatBody) -> Overrides | None:
+    """What OpenRouter's plugin that fuses asks for, where it is asked for: its `model` compares the answers and writes.
+
+    Raises BadRequest for any other plugin: it would do something that we do not.
+    """
+    asked = [(f"plugins[{index}]", plugin) for index, plugin in enumerate(chat.plugins or ()) if plugin.enabled is not False]
+    for path, plugin in asked:
         if plugin.id != "fusion":
-            raise NotSupported(f"plugins[{index}].id: only the plugin fusion is supported", param=f"plugins[{index}].id")
+            raise NotSupported(f"{path}.id: only the plugin fusion is supported", param=f"{path}.id")
         if plugin.analysis_models == ():
-            raise wrong(f"plugins[{index}].analysis_models", "must not be empty")
+            raise wrong(f"{path}.analysis_models", "must not be empty")
     if len(asked) > 1:
-        raise wrong(f"plugins[{asked[1][0]}].id", "is there already: one plugin fuses")
-    return asked[0][1] if asked else None
-
-
-def _of_plugin(plugin: Plugin) -> Overrides:
-    """Its `model` compares the answers and writes."""
-    return Overrides(strategy="synthesize", panel=plugin.analysis_models, judge=plugin.model, writer=plugin.model)
+        raise wrong(f"{asked[1][0]}.id", "is there already: one plugin fuses")
+    for path, plugin in asked:
+        said = (("strategy", f"{path}.id"), ("panel", f"{path}.analysis_models"), ("judge", f"{path}.model"), ("writer", f"{path}.model"))
+        return Overrides(strategy="synthesize", panel=plugin.analysis_models, judge=plugin.model, writer=plugin.model, said=said)
+    return None
 
 
 def _strategy(name: str | None) -> str | None:

@@ -26,6 +26,7 @@ SCRIPTS = {
     "free": Script(Say("Who knows?"), Finish()),
     "loud": Script(Say("\x1b]0;mine\x07Red\x1b[31m\r\n\tand \x9b1mbold\x7f."), Finish()),
     "broken": Script(Say("Well"), Wait(0.1), ErrorChunk("boom")),
+    "foreign": Script(Say("Où ça?"), Finish()),
     "slow": Script(Say("Well"), Wait(0.1), Hang()),
 }
 QUESTION = "Is 7 prime? Answer yes or no."
@@ -145,6 +146,37 @@ async def test_reload(daemon: Served, tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text("modle = 1\n", encoding="utf-8")
     code, _, err = await run("reload", url=daemon.url)
     assert (code, "modle: unknown key" in err) == (1, True)
+    code, out, err = await run("reload", "--json", url=daemon.url)
+    assert (code, json.loads(out)["revision"], "modle" in json.loads(out)["error"], err) == (1, 1, True, "")
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "said"),
+    [
+        (">/dev/full", 1, "fusiond: standard output: No space left on device\n"),
+        (">&-", 1, "fusiond: standard output is closed\n"),
+        ("| true", 1, ""),
+        (">/dev/full 2>&-", 1, ""),
+    ],
+)
+@pytest.mark.parametrize("command", ["status", "models", "ask -m a hi", "ask --json -m a hi", "--version", "--help"])
+async def test_output_that_nobody_takes(redirection: str, code: int, said: str, command: str, daemon: Served) -> None:
+    """A line at the most, and a failure; who reads no further is not even that."""
+    line = f"set -o pipefail; exec {{keep}}>&1; '{sys.executable}' -m fusiond {command} {redirection}"
+    process = await asyncio.create_subprocess_exec(
+        *("bash", "-c", line), stdout=PIPE, stderr=PIPE, cwd=TOP, env={**os.environ, "FUSIOND_URL": daemon.url}
+    )
+    _, err = await process.communicate()
+    assert err.decode() == said
+    assert process.returncode in ((0, 1) if redirection == "| true" else (code,))
+
+
+async def test_words_in_a_locale_that_has_none(daemon: Served) -> None:
+    """As an argument, on standard input and in the answer."""
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    assert await run("ask", "-m", "foreign", "é", url=daemon.url, environment=plain) == (0, "Où ça?\n", "")
+    assert await run("ask", "-m", "foreign", url=daemon.url, environment=plain, given="é") == (0, "Où ça?\n", "")
+    assert await run("ask", "--compare", "-m", "foreign", "é", url=daemon.url, environment=plain)
 
 
 async def test_nobody_there() -> None:

@@ -17,6 +17,7 @@ from fusiond.config.tree import Config, OpenRouterConfig
 from fusiond.members import llamacpp
 from tests.serving import answer, question, status
 from tests.upstreams.ollama import Model, OllamaUpstream
+from tests.upstreams.openai import OpenAIUpstream
 from tests.upstreams.openrouter import Listing, OpenRouterUpstream
 from tests.upstreams.script import Finish, Html, Say, Script, Status
 from tests.upstreams.upstream import Upstream
@@ -176,3 +177,16 @@ async def test_without_configuration_and_without_a_model_it_says_everything_that
             reason = (await response.json())["reason"]
             assert f"ollama: {upstream.url}: " in reason
             assert "builtin: the built-in engine is not installed: pip install" in reason
+
+
+async def test_a_model_that_is_listed_is_asked_again(tmp_path: Path, short_path: Path) -> None:
+    """One that the server did not know, while it was starting: the next look finds it, and nobody waits a minute."""
+    async with OpenAIUpstream({"a": [Script(Status(404)), HELLO]}) as lab:
+        file = tmp_path / "config.toml"
+        text = f'[providers.lab]\napi = "openai"\nurl = "{lab.url}"\ndiscover = true\n[members.a]\nprovider = "lab"\nmodel = "a"\n'
+        file.write_text(text, encoding="utf-8")
+        async with running(lab, file, short_path / "s") as client:
+            async with client.post("/v1/chat/completions", json=question("a")) as response:
+                assert response.status == 502
+            await looked(lab)
+            assert await answer(client, "a") == "hello"

@@ -7,10 +7,12 @@ Names are asked for at a server of this test, which counts the questions and nev
 from __future__ import annotations
 
 import asyncio
+import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.serving import Served, configured, question, serving, status
+from tests.serving import Served, answer, configured, lab, question, serving, status
 from tests.upstreams.openai import OpenAIUpstream
 from tests.upstreams.script import Finish, Say, Script
 
@@ -245,6 +247,60 @@ async def test_who_comes_back_is_found_without_a_question(tmp_path: Path) -> Non
             assert (await status(client))["members"]["far"]["state"] == "ready"
             async with client.post("/v1/chat/completions", json=question("far")) as response:
                 assert response.status == 200
+
+
+@contextmanager
+def swallowed() -> Iterator[int]:
+    """A port where nobody answers, not even by a refusal: its queue of connections is full."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server, ExitStack() as open_ones:
+        for _ in range(3):
+            client = open_ones.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(server.getsockname())
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("price", "model", "seconds"),
+    [
+        ("", "near", 1.0),
+        ("", "auto", 1.0),
+        ("price = { input = 1, output = 1 }\n", "auto", 1.0),
+        ("", "/v1/models", 3.0),
+        ("", "fusion", 3.0),
+    ],
+)
+async def test_what_is_not_needed_is_not_waited_for(tmp_path: Path, price: str, model: str, seconds: float) -> None:
+    """A price list that does not come delays only those whose members it is about, and not for long."""
+    with swallowed() as port:
+        text = f"""
+            [providers.router]
+            api = "openrouter"
+            url = "http://127.0.0.1:{port}/v1"
+            api_key = {{ env = "FUSIOND_TEST_KEY" }}
+            [members.far]
+            provider = "router"
+            model = "made/up"
+            {price}
+            [fusions.default]
+            panel = ["near", "far"]
+            [[routes]]
+            when = {{ task = "number" }}
+            use = "near"
+            [budget]
+            per_day_usd = 1
+        """
+        async with OpenAIUpstream({"near": YES}) as near:
+            arguments = configured(tmp_path, lab(near.url, "near") + text)
+            environment = {"FUSIOND_TEST_KEY": "sk-made-up", "XDG_CACHE_HOME": str(tmp_path)}
+            async with serving(*arguments, environment=environment) as daemon, daemon.client() as client:
+                began = time.monotonic()
+                if model.startswith("/"):
+                    async with client.get(model) as response:
+                        assert response.status == 200
+                else:
+                    assert await answer(client, model, "What is 3 + 4? Answer with a number.") == "Yes."
+                assert time.monotonic() - began < seconds
 
 
 async def test_nobody_is_left_out_where_that_is_not_wanted(tmp_path: Path) -> None:

@@ -193,8 +193,10 @@ async def test_a_request_in_flight_finishes_on_its_revision(tmp_path: Path, *, s
         ("[server]\nqueu = 1\n", "server.queu: unknown key (did you mean 'queue'?)"),
         ("[members.it\n", "is not valid TOML"),
         ("[server]\nlisten = ['0.0.0.0:0']\n", "server.listen[0]: can be reached from other machines"),
+        ("", "config.toml: is empty: what it said before stays in force"),
+        ("# to be written\n", "config.toml: is empty: what it said before stays in force"),
     ],
-    ids=["unknown key", "no TOML", "open to all"],
+    ids=["unknown key", "no TOML", "open to all", "empty", "nothing but comments"],
 )
 async def test_a_bad_file_changes_nothing_and_is_reported(tmp_path: Path, bad: str, reason: str) -> None:
     """In the log once, and in the status until a good one comes, even if that says what served before."""
@@ -218,6 +220,26 @@ async def test_a_bad_file_changes_nothing_and_is_reported(tmp_path: Path, bad: s
             await daemon.said("revision 2 serves")
             assert await answer(client, "it") == "generation 1"
         assert sum("the configuration was not taken" in line for line in daemon.log) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody can tell who has a file open")
+async def test_half_a_file_is_not_taken(tmp_path: Path) -> None:
+    """A privacy that is to be written in a second is not loosened until then."""
+    arguments = configured(tmp_path, tail := '[privacy]\ndefault = "local"\n')
+    file = Path(arguments[1])
+    text = file.read_text(encoding="utf-8")  # noqa: ASYNC240  # nothing else runs here
+    async with serving(*arguments) as daemon, daemon.client() as client:
+        with file.open("w", encoding="utf-8") as writer:  # noqa: ASYNC230
+            await asyncio.sleep(0.5)
+            writer.write(text.removesuffix(tail) + "queue = 7\n")
+            writer.flush()
+            for _ in range(10):
+                await asyncio.sleep(0.1)
+                told = await status(client)
+                assert (told["revision"], told["privacy"], told["config"]["error"]) == (1, "local", None)
+            writer.write(tail)
+        await daemon.said("revision 2 serves")
+        assert (await status(client))["privacy"] == "local"
 
 
 async def test_a_file_that_is_gone_changes_nothing(tmp_path: Path) -> None:

@@ -125,6 +125,28 @@ async def test_a_member_takes_no_overrides(tmp_path: Path) -> None:
         assert not all_of_it.upstream.chats
 
 
+@pytest.mark.parametrize(
+    ("model", "fields", "code", "param"),
+    [
+        ("fusion", {"fusion": {"panel": ["small", "zz"]}}, 404, "fusion.panel[1]"),
+        ("fusion", {"fusion": {"models": ["small", "zz"]}}, 404, "fusion.models[1]"),
+        ("fusion", {"fusion": {"models": ["small", "small"]}}, 400, "fusion.models"),
+        ("fusion", {"fusion": {"judge": "zz"}}, 404, "fusion.judge"),
+        ("fusion", {"fusion": {"writer": "zz"}}, 404, "fusion.writer"),
+        ("fusion", {"plugins": [{"id": "fusion", "analysis_models": ["small", "zz"]}]}, 404, "plugins[0].analysis_models[1]"),
+        ("fusion", {"plugins": [{"id": "web", "enabled": False}, {"id": "fusion", "model": "zz"}]}, 404, "plugins[1].model"),
+        ("small", {"plugins": [{"id": "fusion"}]}, 400, "plugins[0].id"),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
+)
+async def test_an_error_names_the_field_that_was_sent(tmp_path: Path, model: str, fields: dict[str, Any], code: int, param: str) -> None:
+    """In whichever dialect, with its place in the list."""
+    async with served(tmp_path) as all_of_it:
+        status, document = await all_of_it.ask(model, **fields)
+        assert (status, document["error"]["param"]) == (code, param)
+        assert document["error"]["message"].startswith(param)
+
+
 async def test_a_question_that_has_come_too_far_is_refused(tmp_path: Path) -> None:
     """Both headers count; nobody is asked."""
     async with served(tmp_path) as all_of_it:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from tests.serving import answer, chunks, configured, lab, question, serving
+from tests.serving import answer, chunks, configured, failed, lab, question, serving
 from tests.upstreams.openai import OpenAIUpstream
 from tests.upstreams.script import Finish, Gate, Hang, Say, Script
 
@@ -152,3 +153,30 @@ async def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
             async with await asking as response:
                 assert response.status == 503
             assert await daemon.ended() == 0
+
+
+@pytest.mark.parametrize("module", ["logging", "aiohttp", "uvloop"])
+async def test_told_to_leave_while_it_starts(module: str, tmp_path: Path) -> None:
+    """There is nothing to finish: it leaves with 0, whatever it is just about to load."""
+    (tmp_path / f"{module}.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n", encoding="utf-8")
+    assert await failed(*configured(tmp_path, ""), environment={"PYTHONPATH": str(tmp_path)}) == (0, [])
+
+
+SLOW_NAMES = """
+import socket, time
+really = socket.getaddrinfo
+socket.getaddrinfo = lambda host, *rest, **more: time.sleep(60) if host == "slow.example" else really(host, *rest, **more)
+"""
+
+
+async def test_a_name_that_is_still_looked_up_holds_nobody_up(tmp_path: Path) -> None:
+    """The resolver may take a minute where there is no network: who leaves does not wait for its thread."""
+    (tmp_path / "uvloop.py").write_text("raise ImportError\n", encoding="utf-8")  # it does not ask Python for names
+    (tmp_path / "sitecustomize.py").write_text(SLOW_NAMES, encoding="utf-8")
+    slow = '[providers.far]\napi = "openai"\nurl = "http://slow.example/v1"\ndiscover = true\n'
+    async with serving(*configured(tmp_path, slow), environment={"PYTHONPATH": str(tmp_path)}) as daemon:
+        await asyncio.sleep(0.5)
+        began = time.monotonic()
+        daemon.signal(signal.SIGTERM)
+        assert await daemon.ended() == 0
+        assert time.monotonic() - began < 3

@@ -136,6 +136,21 @@ async def test_a_bad_configuration_ends_with_78(tmp_path: Path, text: str, told:
     assert not any("Traceback" in line for line in log)
 
 
+@pytest.mark.parametrize(
+    ("more", "text", "told"),
+    [
+        ((), 'tokens = [{ env = "FUSIOND_TEST_NOPE" }]\n', "server.tokens[0]: $FUSIOND_TEST_NOPE is not set or empty"),
+        (("--listen", "0.0.0.0:0"), "", "can be reached from other machines: that needs server.tokens"),
+    ],
+    ids=["no token", "open to all"],
+)
+async def test_without_a_token_that_is_needed_it_ends_with_78(tmp_path: Path, more: tuple[str, ...], text: str, told: str) -> None:
+    """To try again would change nothing."""
+    code, log = await failed(*configured(tmp_path, text), *more)
+    assert (code, len(log)) == (78, 1)
+    assert told in log[0]
+
+
 async def test_a_file_that_is_not_there_ends_with_78(tmp_path: Path) -> None:
     """A configuration that was named must be there."""
     code, log = await failed("--config", str(tmp_path / "absent.toml"))

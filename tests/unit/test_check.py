@@ -123,3 +123,21 @@ def test_path_that_is_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     path.write_text(GOOD)
     assert check(path, as_json=False) == 0
     assert capsys.readouterr().out.startswith(f"{tmp_path}/?.toml is valid.")
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ('[server]\ntokens = [{ env = "FUSIOND_TEST_NOPE" }]\n', "config.toml: server.tokens[0]: $FUSIOND_TEST_NOPE is not set or empty"),
+        ('[providers.paid]\napi = "openrouter"\napi_key = { file = "/dev/null" }\n', "config.toml: /dev/null is not a file"),
+    ],
+    ids=["token", "key"],
+)
+def test_what_would_not_start_is_not_valid(good: Path, more: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A token that is not set here, a key that cannot be read here: the daemon would end with 78, and so does this."""
+    good.write_text(GOOD + more)
+    assert check(good, as_json=False) == 78
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", told + "\n")
+    assert check(good, as_json=True) == 78
+    assert json.loads(capsys.readouterr().out)["valid"] is False

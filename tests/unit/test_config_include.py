@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fusiond.config import ConfigErrors, load
+from fusiond.config import ConfigErrors, Reading, load
 
 MAIN = """
 include = ["tuned.toml", "more/absent.toml"]
@@ -106,6 +106,42 @@ def test_several_files_that_are_no_toml(tmp_path: Path) -> None:
     assert wrong.files == tuple(str(tmp_path / f"{name}.toml") for name in ("config", "a", "b"))
 
 
+def test_what_is_no_toml_hides_nothing(tmp_path: Path) -> None:
+    """The main file's own mistakes are named beside it; what may stand in the file that cannot be read is not missed."""
+    main = """
+    include = ["a.toml", "b.toml"]
+    [server]
+    queu = 1
+    [members.qwen]
+    provider = "lab"
+    [fusions.default]
+    panel = ["qwen", "other"]
+    """
+    wrong = errors(write(tmp_path, config=main, a="x =", b="[server]\nqueue = 'x'\n"))
+    assert str(wrong).splitlines() == [
+        "config.toml: server.queu: unknown key (did you mean 'queue'?) [line 4]",
+        "a.toml: is not valid TOML: Invalid value [line 1]",
+        "b.toml: server.queue: must be a whole number, not a string [line 2]",
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "# nothing but words\n\n"])
+def test_a_file_that_said_something_and_says_nothing_is_refused(tmp_path: Path, text: str) -> None:
+    """The main one, and an included one; what never said anything is all defaults."""
+    path = write(tmp_path, config=text, tuned="")
+    reading = Reading()
+    assert reading.load(path).members == {}
+    reading.load(write(tmp_path, config=MAIN))
+    reading.load(write(tmp_path, tuned="[server]\nqueue = 1\n"))
+    for name, before in (("tuned", "[server]\nqueue = 2\n"), ("config", MAIN)):
+        with pytest.raises(ConfigErrors, match=rf"^{name}\.toml: is empty: what it said before stays in force$") as wrong:
+            reading.load(write(tmp_path, **{name: text}))
+        assert str(tmp_path / f"{name}.toml") in wrong.value.files
+        reading.load(write(tmp_path, **{name: before}))
+    (tmp_path / "tuned.toml").unlink()
+    assert reading.load(path).server.queue == 256
+
+
 def test_no_includes_in_includes(tmp_path: Path) -> None:
     """One level is enough to be read by people."""
     path = write(tmp_path, config='include = ["a.toml"]', a='[server]\nqueue = 1\n[x]\n"include" = 1\n')
@@ -137,5 +173,5 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as place:
         place.bind(str(tmp_path / "c.toml"))
     names = ["a.toml", "b.toml", "c.toml"]
-    assert str(errors(write(tmp_path, config=f"include = {names}"))).splitlines() == [f"{name}: {PIPE}" for name in reversed(names)]
+    assert str(errors(write(tmp_path, config=f"include = {names}"))).splitlines() == [f"{name}: {PIPE}" for name in names]
     assert [str(errors(tmp_path / name)) for name in names] == [f"{name}: {PIPE}" for name in names]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import resource
 import sys
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from fusiond import reload
 from fusiond.reload import changes
 
 GENEROUS = 20
@@ -24,10 +27,16 @@ class Watched:
         self.files = list(files)
         self.poke = asyncio.Event()
         self.iterator: AsyncGenerator[None, None] = changes(lambda: self.files, self.poke)
+        self.next: asyncio.Future[None] | None = None
 
     async def noticed(self, until: Callable[[], bool] = lambda: True) -> None:
         """Waits for the next occasion at which *until* holds: one save may be noticed in two parts."""
         async with asyncio.timeout(GENEROUS):
+            if self.next:
+                await self.next
+                self.next = None
+                if until():
+                    return
             async for _ in self.iterator:
                 if until():
                     return
@@ -47,6 +56,13 @@ def replace(path: Path, text: str) -> None:
     new = path.with_name(path.name + "~")
     new.write_text(text)
     new.replace(path)
+
+
+async def unnoticed(watched: Watched, seconds: float) -> None:
+    """Nothing is an occasion for so long."""
+    watched.next = watched.next or asyncio.ensure_future(anext(watched.iterator))
+    await asyncio.wait([watched.next], timeout=seconds)
+    assert not watched.next.done()
 
 
 async def test_first_occasion_comes_at_once(tmp_path: Path) -> None:
@@ -73,6 +89,64 @@ async def test_atomic_renames(tmp_path: Path) -> None:
         for text in "12345":
             replace(path, text)
             await watched.noticed()
+
+
+async def test_what_is_being_written_is_not_read(tmp_path: Path) -> None:
+    """Half a file is no configuration: as long as somebody has it open to write, however long the pause, it is waited for."""
+    path = tmp_path / "config.toml"
+    path.write_text("whole")
+    async with watching(path) as watched:
+        with path.open("w") as writer:
+            await unnoticed(watched, 1.3)
+            writer.write("half")
+            writer.flush()
+            await unnoticed(watched, 0.6)
+            writer.write(" and half")
+        await watched.noticed()
+        assert path.read_text() == "half and half"
+
+
+async def test_asked_to_look_it_does_not_wait_for_a_writer(tmp_path: Path) -> None:
+    """Whoever pokes wants the file as it is."""
+    path = tmp_path / "config.toml"
+    path.write_text("a")
+    async with watching(path) as watched:
+        with path.open("w"):
+            await unnoticed(watched, 0.3)
+            watched.poke.set()
+            await watched.noticed()
+
+
+@pytest.mark.parametrize(("how", "least"), [("in place", 0.25), ("renamed", 0.0)])
+async def test_where_no_writer_can_be_seen(how: str, least: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other systems, other people's files: what is written in place stands still for longer, what is renamed is whole; both are soon there."""
+    monkeypatch.setattr(reload, "_open_for_writing", lambda _: None)
+    path = tmp_path / "config.toml"
+    path.write_text("a")
+    async with watching(path) as watched:
+        took = []
+        for text in ("b", "c", "d"):
+            began = time.monotonic()
+            path.write_text(text) if how == "in place" else replace(path, text)
+            await watched.noticed()
+            took.append(time.monotonic() - began)
+        assert least <= min(took) < 0.5
+
+
+async def test_saved_without_a_pause(tmp_path: Path) -> None:
+    """Who saves for ever is not waited for."""
+    path = tmp_path / "config.toml"
+    path.write_text("a")
+    async with watching(path) as watched:
+
+        async def restless() -> None:
+            for number in itertools.count():
+                replace(path, str(number))
+                await asyncio.sleep(0.01)
+
+        saving = asyncio.create_task(restless())
+        await watched.noticed()
+        saving.cancel()
 
 
 async def test_deleted_and_back(tmp_path: Path) -> None:
