@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TypeVar
 
 from aiohttp import web
 
+from fusiond.catalog import Catalog, Fusion, look_up
 from fusiond.config.tree import BudgetConfig
-from fusiond.errors import BadRequest, NotFound, Unavailable
+from fusiond.errors import BadRequest, NotFound, Unavailable, UnknownModel
 from fusiond.keep import Keep
 from fusiond.report import plain
 from fusiond.store.database import StoreError
@@ -27,13 +29,14 @@ _STATUS = re.compile(r"[1-5]\d\d")
 class Accounts:
     """The endpoints. Amounts are decimal strings, times are UTC."""
 
-    def __init__(self, keep: Keep, budget: BudgetConfig | None) -> None:
+    def __init__(self, keep: Keep, budget: BudgetConfig | None, catalog: Catalog) -> None:
         self._keep = keep
         self._budget = budget
+        self._catalog = catalog
 
     async def told(self, http: web.Request) -> web.Response:
         """The answer to what was asked for. Raises BadRequest, NotFound, or Unavailable where the file cannot be read."""
-        await self._keep.opened.wait()
+        await self._keep.known()
         match http.path.removeprefix("/fusiond/").split("/"):
             case ["ledger"]:
                 return self._ledger()
@@ -47,8 +50,9 @@ class Accounts:
                 return await self._request(http.match_info["id"])
 
     def _ledger(self) -> web.Response:
-        """`by_member`, `by_fusion` and `saved_usd` are the month's, as `month_usd` is."""
-        summary = self._opened().summary()
+        """`by_member`, `by_fusion` and `saved_usd` are the month's, as `month_usd` is. `fault`: why what is told may not be on the disk."""
+        ledger = self._opened()
+        summary = ledger.summary()
         return web.json_response(
             {
                 "today_usd": plain(summary.today),
@@ -58,6 +62,7 @@ class Accounts:
                 "by_member": {name: plain(amount) for name, amount in summary.by_member.items()},
                 "by_fusion": {name: plain(amount) for name, amount in summary.by_fusion.items()},
                 "caps": {name: None if cap is None else plain(cap) for name, cap in self._caps().items()},
+                "fault": ledger.fault,
             }
         )
 
@@ -84,7 +89,7 @@ class Accounts:
                 limit=_limit(query),
                 before=query.get("before"),
                 model=query.get("model"),
-                fusion=_fusion(query),
+                fusion=self._fusion(query),
                 status=_status(query),
                 since=_since(query),
             )
@@ -102,9 +107,21 @@ class Accounts:
         return {"request": budget.per_request_usd, "day": budget.per_day_usd, "month": budget.per_month_usd}
 
     def _opened(self) -> Ledger:
-        if self._keep.ledger.fault:
-            raise Unavailable(self._keep.ledger.fault)
-        return self._keep.ledger
+        """What it counts is in memory: a disk that takes nothing more keeps none of it back."""
+        ledger = self._keep.ledger
+        if ledger.closed:
+            raise Unavailable(ledger.fault or "the ledger is closed")
+        return ledger
+
+    def _fusion(self, query: Query) -> str | None:
+        """By its name, or by any name under which it is served; one that is served no more, by what it was."""
+        name = query.get("fusion")
+        if not name or name in self._catalog.fusions:
+            return name
+        with suppress(UnknownModel):
+            if isinstance(served := look_up(name, self._catalog), Fusion):
+                return served.name
+        return name.removeprefix("fusion/")
 
 
 async def _read(reading: Awaitable[T]) -> T:
@@ -128,12 +145,6 @@ def _limit(query: Query) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 6 and 1 <= int(text) <= MOST_ROWS):
         raise BadRequest(f"limit must be a number from 1 to {MOST_ROWS}", param="limit")
     return int(text)
-
-
-def _fusion(query: Query) -> str | None:
-    """By its name, or by the name under which it is served."""
-    name = query.get("fusion")
-    return name and name.removeprefix("fusion/")
 
 
 def _status(query: Query) -> int | None:

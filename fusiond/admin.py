@@ -105,7 +105,7 @@ class Admin:
     async def _account(self, http: web.Request) -> web.Response:
         from fusiond.accounts import Accounts  # noqa: PLC0415  # a daemon is there at once
 
-        return await Accounts(self._keep, self._revision.config.budget).told(http)
+        return await Accounts(self._keep, self._revision.config.budget, self._revision.catalog).told(http)
 
     def _barred(self, member: Member, outs: Mapping[str, Out]) -> Barred | None:
         """Why nobody may ask the member now; None: it may be asked."""

@@ -15,7 +15,8 @@ class Call:
 
     `deadline` is absolute (the loop's clock, seconds): the request's own, never later. `request` is what this member is asked: the client's
     own request with this call's sampling, or a judge's prompt. `patient`: a passing error is waited out, for nobody takes over; `relayed`: what the
-    member says goes to the client as it is, its calls of tools too, whether any were offered or not.
+    member says goes to the client as it is, its calls of tools too, whether any were offered or not. `afresh`: it is asked once more, and over a
+    connection that is not waiting for it.
     """
 
     voice: str
@@ -26,3 +27,4 @@ class Call:
     role: Role = "panel"
     patient: bool = True
     relayed: bool = False
+    afresh: bool = False

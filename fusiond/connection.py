@@ -31,6 +31,8 @@ INTERNAL = FusiondError("internal error, see the daemon's log")
 BROKEN = (web.RequestPayloadError, HttpProcessingError)
 """What reading a body raises where it is not what its headers announce."""
 
+BROKEN_BODY = BadRequest("the body is not what its headers announce")
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Rules = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 """What stands around the answer to every request."""

@@ -25,12 +25,16 @@ MOST_BYTES_PER_TOKEN = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
-    """A member that is left out of this request, and why: a word for counters, a sentence, and until when (the loop's clock), if that is known."""
+    """A member that is left out of this request, and why: a word for counters, a sentence, and until when (the loop's clock), if that is known.
+
+    `lasting`: until the configuration changes.
+    """
 
     member: Member
     reason: SkipReason
     why: str
     until: float | None = None
+    lasting: bool = False
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.why}"
@@ -53,7 +57,7 @@ class Terms:
     def unfit(self, member: Member) -> Skipped | None:
         """Why the member is left out; None: it may be asked."""
         out = self._forbidden(member) or self.situation.out.get(member.name) or self._unpayable(member) or self._unable(member)
-        return Skipped(member=member, reason=out.reason, why=out.why, until=out.until) if out else None
+        return Skipped(member=member, reason=out.reason, why=out.why, until=out.until, lasting=out.lasting) if out else None
 
     def judging(self) -> Terms:
         """The terms of who reads the conversation as one text and says little: less than it will be asked, so that nobody is left out wrongly.
@@ -72,7 +76,7 @@ class Terms:
     def _forbidden(self, member: Member) -> Out | None:
         if not allows(self.privacy, member.place):
             return Out(reason="privacy", why=f"is {member.place}, and this request is {self.privacy} ({self.because})")
-        return Out(reason="unavailable", why=member.unavailable) if member.unavailable else None
+        return Out(reason="unavailable", why=member.unavailable, lasting=True) if member.unavailable else None
 
     def _unpayable(self, member: Member) -> Out | None:
         if not member.paid:
@@ -80,7 +84,7 @@ class Terms:
         if self.caps is None:
             return Out(reason="budget", why=UNPAID)
         if member.tariff is None:
-            return Out(reason="unavailable", why="its price is not known, and its member's table does not say it (price)")
+            return Out(reason="unavailable", why="its price is not known, and its member's table does not say it (price)", lasting=True)
         if self.situation.unpayable:
             return Out(reason="unavailable", why=f"what it costs cannot be recorded: {self.situation.unpayable}")
         try:

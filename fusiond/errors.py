@@ -17,7 +17,9 @@
     |- AllFailed                     502/504 all_members_failed      the members': carries every one's reason
     |- SchemaFailed                  502     schema                  nobody's answer is a document of the form that was asked for
     '- MemberError                   502     (its `reason`)          one member's, a value inside `Failed`
-       |- Unreachable, Rejected, TimedOut, Garbled, Truncated, Empty, Misshapen, ContextTooSmall, Unwilling, Cooling, TooDear
+       |- Unreachable, Rejected, Garbled, Truncated, Empty, Misshapen, ContextTooSmall, Unwilling, Cooling, TooDear, LeftOut
+       '- TimedOut                  504     timed_out
+          '- NoTime                         deadline
 
 An error carries its HTTP status and code; each wire family renders its own envelope from them, and nothing else decides.
 """
@@ -25,6 +27,10 @@ An error carries its HTTP status and code; each wire family renders its own enve
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import ceil, isnan
+
+LONGEST_WAIT = 600.0
+"""Seconds; nobody is believed, or told, to wait for longer."""
 
 
 class FusiondError(Exception):
@@ -38,8 +44,12 @@ class FusiondError(Exception):
         super().__init__(message)
         self.message = message
         self.param = param
-        self.retry_after = retry_after
+        self.retry_after = None if retry_after is None else self._wait(retry_after)
         self.spent = False
+
+    def _wait(self, seconds: float) -> float | None:
+        """As a client is told: whole seconds, some of them, and not too many."""
+        return None if isnan(seconds) else float(ceil(max(1.0, min(seconds, LONGEST_WAIT))))
 
 
 class BadRequest(FusiondError):
@@ -151,7 +161,8 @@ class Unavailable(FusiondError):
 class MemberError(FusiondError):
     """One member failed.
 
-    `reason` is a word for traces and counters; `unbilled`: it surely cost nothing; `lost`: no way leads to it.
+    `reason` is a word for traces and counters; `unbilled`: it surely cost nothing; `lost`: no way leads to it; `stale`: the connection had waited for
+    the question, and was closed as it came.
     """
 
     status = 502
@@ -159,11 +170,15 @@ class MemberError(FusiondError):
     reason = "failed"
     unbilled = False
     lost = False
+    stale = False
 
     @property
     def code(self) -> str:  # type: ignore[override]
         """The reason stands for the code."""
         return self.reason
+
+    def _wait(self, seconds: float) -> float | None:
+        return seconds  # as the provider says it: what is believed of it is for `policy` to say
 
 
 class Unreachable(MemberError):
@@ -171,9 +186,10 @@ class Unreachable(MemberError):
 
     reason = "unreachable"
 
-    def __init__(self, message: str, *, lost: bool = False) -> None:
+    def __init__(self, message: str, *, lost: bool = False, stale: bool = False) -> None:
         super().__init__(message)
         self.lost = self.unbilled = lost
+        self.stale = stale
 
 
 class Rejected(MemberError):
@@ -188,14 +204,28 @@ class Rejected(MemberError):
 
 
 class TimedOut(MemberError):
-    """A deadline passed: first token, stall or total. `queued`: it passed here, while the call waited for its turn."""
+    """A deadline passed: first token, stall or total. `queued`: it passed here, while the call waited for its turn.
+
+    `ours`: it was the request's own, or a share of it, and none of the member's limits: the member may be well.
+    """
 
     status = 504
     reason = "timed_out"
 
-    def __init__(self, message: str, *, queued: bool = False) -> None:
+    def __init__(self, message: str, *, queued: bool = False, ours: bool = False) -> None:
         super().__init__(message)
         self.queued = self.unbilled = queued
+        self.ours = ours
+
+
+class NoTime(TimedOut):
+    """The member was not asked: the request's time was up."""
+
+    reason = "deadline"
+
+    def __init__(self) -> None:
+        super().__init__("was not asked: no time was left", ours=True)
+        self.unbilled = True
 
 
 class Garbled(MemberError):
@@ -256,8 +286,18 @@ class TooDear(MemberError):
         self.final = final
 
 
+class LeftOut(MemberError):
+    """The plan did not have the member asked, for one of its own reasons."""
+
+    unbilled = True
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 class AllFailed(FusiondError):
-    """Nobody answered. `failures` maps each member to its error; where each says when to come back, so does this."""
+    """Nobody answered. `failures` maps each member to its error; where each that was asked says when to come back, so does this."""
 
     status = 502
     code = "all_members_failed"
@@ -266,10 +306,11 @@ class AllFailed(FusiondError):
     def __init__(self, failures: Mapping[str, MemberError]) -> None:
         reasons = "; ".join(f"{name}: {error.reason}: {error.message}" for name, error in failures.items())
         message = f"no member answered ({reasons})" if reasons else "no member answered"
-        told = [error.retry_after for error in failures.values() if error.retry_after is not None]
-        super().__init__(message, retry_after=min(told) if told and len(told) == len(failures) else None)
+        asked = [error for error in failures.values() if not isinstance(error, LeftOut)]
+        told = [error.retry_after for error in asked if error.retry_after is not None and not isnan(error.retry_after)]
+        super().__init__(message, retry_after=min(told) if told and len(told) == len(asked) else None)
         self.failures = dict(failures)
-        if failures and all(isinstance(error, TimedOut) for error in failures.values()):
+        if asked and all(isinstance(error, TimedOut) for error in asked):
             self.status = 504
 
 

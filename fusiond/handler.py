@@ -9,27 +9,30 @@ from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import Literal, Self
 
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
 from fusiond.admission import Body
+from fusiond.catalog import Fusion
 from fusiond.chat import Limit, Request
-from fusiond.config.tree import Config
-from fusiond.connection import INTERNAL
-from fusiond.errors import BadRequest, FusiondError
+from fusiond.config.tree import Config, Privacy
+from fusiond.connection import BROKEN, BROKEN_BODY, INTERNAL
+from fusiond.errors import BadRequest, FusiondError, UnknownModel
 from fusiond.events import Failed, Finished, Progress, Text, Thinking, ToolCall, Transcript
 from fusiond.keep import Keep
 from fusiond.merge import beside
 from fusiond.outlet import ClientGone, Outlet
-from fusiond.plan import Plan, plan
+from fusiond.plan import Plan, plan, sought
+from fusiond.policy.privacy import strictest
 from fusiond.report import Report, plain
 from fusiond.revision import Revision
 from fusiond.run import Answer, answering
 from fusiond.server import REQUEST_ID, REVISION, Server, common_headers
 from fusiond.telemetry import Given, log_refusal, log_request, recorded, refused
 from fusiond.wire.openai_answer import KEEP_ALIVE, Encoder, whole
-from fusiond.wire.openai_chat import decode
+from fusiond.wire.openai_chat import decode, model_of
 from fusiond.wire.openai_overrides import privacy
 
 LARGE_BODY = 1024 * 1024
@@ -37,6 +40,9 @@ LARGE_BODY = 1024 * 1024
 
 CLIENT_GONE = 499
 """The status in the log of a request whose client did not wait."""
+
+GONE = FusiondError("the client did not wait")
+GONE.status, GONE.code = CLIENT_GONE, "client_gone"
 
 PRIVACY, MAX_COST = "X-Fusiond-Privacy", "X-Fusiond-Max-Cost"
 DEPTHS = ("X-Fusiond-Depth", "x-openrouter-fusion-depth")
@@ -52,20 +58,18 @@ _IGNORED_LIMIT = 32
 async def answer(server: Server, http: web.Request) -> web.StreamResponse:
     """The response to one question. Raises FusiondError as long as nothing of it has gone out."""
     began = asyncio.get_running_loop().time()
-    planned: Plan | None = None
-    with server.bodies.body(http.content_length) as held:
-        body = await _body(http, held)
-        request = await _decoded(body, http)
-        try:
-            async with server.admission.admitted(), server.revisions.lease() as revision:
-                http[REVISION] = revision.number
-                planned = await _planned(request, len(body), revision, server.keep)
-                async with answering(planned, revision, server.keep) as heard:
-                    return await Reply(server=server, http=http, planned=planned, answer=heard, began=began, config=revision.config).given()
-        except FusiondError as error:
-            if planned is None:
-                _refused(server, request, error, began)
-            raise
+    with _Unasked(server, http[REQUEST_ID], began) as known, server.bodies.body(http.content_length) as held:
+        known.body = await _body(http, held)
+        known.request = request = await _decoded(known.body, http)
+        async with server.admission.admitted(), server.revisions.lease() as revision:
+            http[REVISION] = revision.number
+            known.revision = revision
+            await revision.looked(request)
+            known.request = request = await _guarded(request, revision, len(known.body))
+            planned = await _planned(request, revision, server.keep)
+            async with answering(planned, revision, server.keep) as heard:
+                known.asked = True
+                return await Reply(server=server, http=http, planned=planned, answer=heard, began=began, config=revision.config).given()
 
 
 async def _body(http: web.Request, held: Body) -> bytes:
@@ -77,24 +81,65 @@ async def _body(http: web.Request, held: Body) -> bytes:
     return content
 
 
-async def _planned(request: Request, size: int, revision: Revision, keep: Keep) -> Plan:
-    """The plan for a request of a body of so many bytes, once what it hangs on is known."""
-    await revision.looked(request.model)
-    request = await _guarded(request, revision, size)
-    if revision.config.budget is not None:
-        await keep.opened.wait()
+async def _planned(request: Request, revision: Revision, keep: Keep) -> Plan:
+    """The plan for a request. What leaves is recorded and what is paid is counted, from the first byte on: that alone waits for the disk."""
     planned = plan(request, revision.catalog, keep.situation(revision))
-    if planned.leaves and not keep.opened.is_set():  # what leaves is recorded, from the first byte on
-        await keep.opened.wait()
-    return planned
+    if keep.opened.is_set() or not (planned.leaves or any(member.paid for member in planned.members)):
+        return planned
+    await keep.known()
+    return plan(request, revision.catalog, keep.situation(revision))
 
 
-def _refused(server: Server, request: Request, error: FusiondError, began: float) -> None:
-    """A request that nobody was asked for, for the log and the records."""
-    server.served += 1
-    took = (asyncio.get_running_loop().time() - began) * 1000
-    log_refusal(request, error, took)
-    server.keep.records.add(refused(request, error, took))
+@dataclass(slots=True)
+class _Unasked:
+    """What is known so far of a request that nobody was asked for yet. Where it ends there, that is logged and recorded here, whatever ends it."""
+
+    server: Server
+    id: str
+    began: float
+    body: bytes = b""
+    request: Request | None = None
+    revision: Revision | None = None
+    asked: bool = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if error is not None and not self.asked:
+            self._end(_meaning(error))
+
+    def _end(self, error: FusiondError) -> None:
+        self.server.served += 1
+        took = (asyncio.get_running_loop().time() - self.began) * 1000
+        model = "" if self.request or len(self.body) >= LARGE_BODY else model_of(self.body)
+        request = self.request or Request(id=self.id, model=model, messages=())
+        fusion, privacy = self._wish(request)
+        log_refusal(request, error, took)
+        given = Given(status=error.status, milliseconds=took, error=None if error is GONE else error)
+        self.server.keep.records.add(refused(request, given, fusion, privacy))
+
+    def _wish(self, request: Request) -> tuple[str | None, Privacy | Literal[""]]:
+        """The fusion that was asked for, and how far the request might go, as far as it was known what is served."""
+        if self.revision is None:
+            return None, ""
+        try:
+            target = sought(request, self.revision.catalog)
+        except UnknownModel:
+            return None, ""
+        name, own = (target.name, target.config.privacy) if isinstance(target, Fusion) else (None, None)
+        return name, strictest(self.revision.config.privacy.default, own, *(limit.privacy for limit in request.limits))
+
+
+def _meaning(error: BaseException) -> FusiondError:
+    """What a request has ended in."""
+    match error:
+        case FusiondError():
+            return error
+        case asyncio.CancelledError() | ConnectionError():
+            return GONE
+        case _:
+            return BROKEN_BODY if isinstance(error, BROKEN) else INTERNAL
 
 
 @dataclass(slots=True, kw_only=True)

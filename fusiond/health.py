@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, Literal, NamedTuple
 
-from fusiond.errors import MemberError
-from fusiond.policy.breaker import Breaker, Refusal, Word, abandoned, admits, after, overtaken, tried
+from fusiond.errors import MemberError, Rejected
+from fusiond.policy.breaker import Breaker, Refusal, Word, abandoned, admits, after, meaning, overtaken, tried
 from fusiond.policy.retries import RetryBudget, retry_after
 
 
@@ -51,6 +51,7 @@ class Health:
     def __init__(self) -> None:
         self._breakers: dict[Hashable, Breaker] = {}
         self._trying: dict[Hashable, Entry] = {}
+        self._absent: set[Hashable] = set()
         self._budget = RetryBudget()
 
     def admits(self, key: Hashable, now: float) -> Refusal | None:
@@ -77,7 +78,9 @@ class Health:
     def left(self, entry: Entry, outcome: Outcome, now: float, *, loading: bool = False) -> None:
         """A call has ended; of a member forgotten meanwhile nothing is kept. `loading`: the local model was still on its way into memory."""
         if breaker := self._breakers.get(entry.key):
-            self._breakers[entry.key] = self._told(breaker, entry, outcome, now, loading=loading)
+            told = self._breakers[entry.key] = self._told(breaker, entry, outcome, now, loading=loading)
+            if told.shut is not breaker.shut:
+                (self._absent.add if _says_absent(outcome) else self._absent.discard)(entry.key)
 
     def retry_after(self, error: MemberError, attempt: int, now: float, deadline: float, jitter: float) -> float | None:
         """Seconds to wait before the same member is asked again, one retry less being left for all; None: it is not. See `policy.retries`."""
@@ -92,11 +95,22 @@ class Health:
         """Whatever was wrong is forgiven: the configuration or the key has changed, or the member is gone."""
         self._breakers.pop(key, None)
         self._trying.pop(key, None)
+        self._absent.discard(key)
+
+    def listed(self, key: Hashable) -> None:
+        """The member's provider says that it has the model: where the model alone was not there, it is well again."""
+        if key in self._absent and not self.disabled(key):
+            self.forget(key)
 
     def forgive(self) -> None:
         """Whoever was disabled for good is well again: the configuration has changed."""
         for key in [key for key, breaker in self._breakers.items() if breaker.shut and breaker.shut.until is None]:
             self.forget(key)
+
+    def disabled(self, key: Hashable) -> bool:
+        """Whether the member is shut for as long as its configuration and key are what they are."""
+        shut = self._of(key).shut
+        return shut is not None and shut.until is None
 
     def state(self, key: Hashable, now: float) -> Condition:
         """How the member is; a reason beside `ready`: it has been shut, and the next call tries it again."""
@@ -117,3 +131,8 @@ class Health:
         if breaker.shut and not tries:
             return overtaken(breaker, outcome, now)
         return after(breaker, outcome, now, loading=loading)
+
+
+def _says_absent(outcome: Outcome) -> bool:
+    """Whether a call has ended because there is no such model."""
+    return isinstance(outcome, Rejected) and outcome.upstream_status in (400, 404) and meaning(outcome) == "out"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Hashable, Mapping
+from contextlib import suppress
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from fusiond.store.records import Records
 
 
+OPENING_SECONDS = 10.0
+"""A disk that takes longer to open a file is none that a request waits for."""
+
+
 class Keep:
     """All of it, its files in `directory`. `opened`: whether it is known if they can be used."""
 
@@ -31,6 +36,7 @@ class Keep:
         self.traffic: dict[Kind, Traffic] = {}
         self.surprises: set[Hashable] = set()  # members that should be free, and were not
         self.opened = asyncio.Event()
+        self._overdue = False
         self._directory = directory
 
     @cached_property
@@ -69,19 +75,27 @@ class Keep:
             await self.records.open()
         self.opened.set()
 
+    async def known(self) -> None:
+        """Wait until it is known whether the files can be used; where that takes too long, they cannot until it is."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0 if self._overdue else OPENING_SECONDS):
+                await self.opened.wait()
+        self._overdue = not self.opened.is_set()
+
     def situation(self, revision: Revision) -> Situation:
-        """What a plan needs to know now."""
+        """What a plan needs to know now. Until it is known whether there is a ledger, it is taken to be there."""
         from fusiond.policy.budget import Spent  # noqa: PLC0415  # see above
         from fusiond.situation import Situation  # noqa: PLC0415
 
         ledger, budget = self.ledger, revision.config.budget
-        held = ledger.reserved() if budget else Decimal(0)
+        known = self.opened.is_set() or self._overdue
+        day, month = ledger.gone() if budget else (Decimal(0), Decimal(0))
         return Situation(
             now=asyncio.get_running_loop().time(),
             privacy=revision.config.privacy.default,
             budget=budget,
-            spent=Spent(day=ledger.today() + held, month=ledger.month() + held) if budget else Spent(),
-            unpayable=ledger.fault if budget else None,
+            spent=Spent(day=day, month=month),
+            unpayable=ledger.fault if budget and known else None,
             out=self.out(revision),
             traffic=self.traffic,
         )
@@ -102,7 +116,6 @@ class Keep:
         """Forget the providers that are gone, and what a changed configuration forgives."""
         self.reach.keep(frozenset(map(revision.server, revision.config.providers)))
         self.health.forgive()
-        self.surprises.clear()
 
     async def aclose(self) -> None:
         """Write what waits, and let the files go."""
@@ -112,18 +125,23 @@ class Keep:
     @property
     def _all_well(self) -> bool:
         known = vars(self)  # what was not needed so far has nothing to tell
-        return not self.surprises and not ("health" in known and not self.health.well) and not ("reach" in known and self.reach.lost)
+        unwell = self.surprises or self.records.closed
+        return not unwell and not ("health" in known and not self.health.well) and not ("reach" in known and self.reach.lost)
 
     def _out(self, member: Member, revision: Revision, now: float) -> Out | None:
         from fusiond.situation import Out  # noqa: PLC0415  # see above
 
         mode = revision.config.offline.mode
         if member.place == "remote" and mode == "always":
-            return Out(reason="offline", why="offline.mode is always")
+            return Out(reason="offline", why="offline.mode is always", lasting=True)
         if mode == "auto" and (lost := self.reach.lost.get(revision.server(member.provider))):
             return Out(reason="offline", why=lost.why)
         if revision.identity(member) in self.surprises and not member.paid:
-            return Out(reason="unavailable", why=f"should cost nothing, and has been billed: say what it costs (members.{member.name}.price)")
+            why = f"should cost nothing, and has been billed: say what it costs (members.{member.name}.price)"
+            return Out(reason="unavailable", why=why, lasting=True)
+        if member.place != "local" and self.records.closed:
+            return Out(reason="unavailable", why=f"what leaves this machine cannot be recorded: {self.records.fault}")
         if refusal := self.health.admits(revision.identity(member), now):
-            return Out(reason=refusal.word, why=refusal.why, until=refusal.until)
+            lasting = self.health.disabled(revision.identity(member))
+            return Out(reason=refusal.word, why=refusal.why, until=refusal.until, lasting=lasting)
         return None

@@ -12,8 +12,9 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 
 from fusiond.call import Call
-from fusiond.errors import OverBudget, TooDear
+from fusiond.errors import NoTime, OverBudget, TimedOut, TooDear
 from fusiond.events import Event, Failed, Finished, Text, Thinking, ToolCall, Transcript
+from fusiond.members.patience import NEARLY
 
 Listen = Callable[[Call], AsyncGenerator[Event, None]]
 Start = Callable[[Coroutine[None, None, None]], asyncio.Task[None]]
@@ -24,12 +25,18 @@ AHEAD = 64
 
 @dataclass(slots=True)
 class Part:
-    """One member's part in a request: what it was asked, and everything it said. Times are the loop's clock, in seconds."""
+    """One member's part in a request: what it was asked, and everything it said. Times are the loop's clock, in seconds.
+
+    `first`: when it said anything, thoughts included; `spoke`: when its answer began. `dismissed`: it was not needed any more, before its end was
+    heard of, even if it had come.
+    """
 
     call: Call
     asked: float
     first: float | None = None
+    spoke: float | None = None
     ended: float | None = None
+    dismissed: bool = False
     transcript: Transcript = field(default_factory=Transcript)
 
 
@@ -44,28 +51,42 @@ class Gathering:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.parts: dict[str, Part] = {}
 
-    def ask(self, calls: Iterable[Call]) -> Hearing:
-        """Start the calls side by side; what they say comes through the hearing."""
+    def ask(self, calls: Iterable[Call], *, others: int = 0) -> Hearing:
+        """Start the calls side by side; what they say comes through the hearing. `others`: see `relay`."""
         calls = tuple(calls)
         hearing = Hearing(self, [call.voice for call in calls])
         for call in calls:
-            self._tasks[call.voice] = self._start(self._pump(call, hearing.queue))
+            self._tasks[call.voice] = self._start(self._pump(call, hearing.queue, others))
         return hearing
 
-    async def relay(self, call: Call) -> AsyncGenerator[Event, None]:
-        """One member's stream as it comes, in the caller's own task. To be closed by the caller (`aclosing`)."""
+    async def relay(self, call: Call, others: int = 0) -> AsyncGenerator[Event, None]:
+        """One member's stream as it comes, in the caller's own task. To be closed by the caller (`aclosing`).
+
+        `others`: how many may be asked after it. Where there are any, it has to begin within its share of the time that is left until its deadline.
+        """
         part = self.parts[call.voice] = Part(call=call, asked=self._loop.time())
         try:
-            async with aclosing(self._listen(call)) as stream:
+            async with aclosing(self._turn(call, part.asked, others)) as stream:
                 async for event in stream:
-                    if part.first is None and isinstance(event, Text | Thinking | ToolCall):
-                        part.first = self._loop.time()
+                    if part.spoke is None and isinstance(event, Text | Thinking | ToolCall):
+                        self._began(part, event)
                     part.transcript.hear(event)
                     if part.transcript.end is not None:
                         self._over(part)
                     yield event
         finally:
             self._over(part)
+
+    def _turn(self, call: Call, now: float, others: int) -> AsyncGenerator[Event, None]:
+        if now >= call.deadline:
+            return _unasked(call)
+        return _hurried(call, self._listen(call), _share(call, now, others)) if others else self._listen(call)
+
+    def _began(self, part: Part, event: Event) -> None:
+        now = self._loop.time()
+        part.first = part.first or now
+        if not isinstance(event, Thinking):
+            part.spoke = now
 
     def _over(self, part: Part) -> None:
         """The call has ended, which is known before its end is heard."""
@@ -77,9 +98,11 @@ class Gathering:
         """End these members' calls now: their upstream connections are closed in this turn of the loop or the next."""
         for voice in voices:
             self._tasks[voice].cancel()
+            if part := self.parts.get(voice):
+                part.dismissed = True
 
-    async def _pump(self, call: Call, queue: asyncio.Queue[Event]) -> None:
-        async with aclosing(self.relay(call)) as stream:
+    async def _pump(self, call: Call, queue: asyncio.Queue[Event], others: int) -> None:
+        async with aclosing(self.relay(call, others)) as stream:
             async for event in stream:
                 await queue.put(event)
 
@@ -125,6 +148,47 @@ class Hearing:
         self._members.dismiss(ended)
         for voice in ended:
             del self._speaking[voice]
+
+
+def waited(parts: Iterable[Part], delivers: str, now: float) -> float:
+    """Seconds in which somebody was waited for. Whoever *delivers* is not waited for once its answer has begun: it goes out as it comes."""
+    seconds, until = 0.0, float("-inf")
+    for part in sorted(parts, key=lambda part: part.asked):
+        end = part.ended or (part.spoke if part.call.voice == delivers else None) or now
+        seconds += max(0.0, end - max(part.asked, until))
+        until = max(until, end)
+    return seconds
+
+
+def _share(call: Call, now: float, others: int) -> float:
+    """Seconds within which a call has to begin. Where they are about the member's own limit, that goes first: then it is known to be the member's."""
+    share, own = (call.deadline - now) / (others + 1), call.member.first_token_seconds
+    return share if share < NEARLY * own else max(share, own / NEARLY)
+
+
+async def _unasked(call: Call) -> AsyncGenerator[Event, None]:
+    yield Failed(member=call.voice, error=NoTime())
+
+
+async def _hurried(call: Call, stream: AsyncGenerator[Event, None], seconds: float) -> AsyncGenerator[Event, None]:
+    """A member's stream, which has to begin within so many seconds; to be loaded, and to wait for its turn, takes of them too."""
+    until = asyncio.get_running_loop().time() + seconds
+    async with aclosing(stream):
+        begun = False
+        while not begun:
+            try:
+                async with asyncio.timeout_at(until) as limit:
+                    event = await anext(stream)
+            except TimeoutError:
+                if not limit.expired():
+                    raise
+                late = TimedOut(f"no first token within {seconds:.3g} s: the others need what was left of the request's time", ours=True)
+                yield Failed(member=call.voice, error=late)
+                return
+            begun = isinstance(event, Text | Thinking | ToolCall | Finished | Failed)
+            yield event
+        async for event in stream:
+            yield event
 
 
 @asynccontextmanager

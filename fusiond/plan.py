@@ -92,8 +92,13 @@ class Plan:
     @property
     def leaves(self) -> bool:
         """Whether anything of it may leave this machine."""
+        return any(member.place != "local" for member in self.members)
+
+    @property
+    def members(self) -> list[Member]:
+        """Who may be asked."""
         asked = [*(call.member for call in (*self.calls, *self.escalation)), self.judge, self.writer]
-        return any(member.place != "local" for member in asked if member)
+        return [member for member in asked if member]
 
     @property
     def asked_for(self) -> str:
@@ -114,13 +119,18 @@ def plan(request: Request, catalog: Catalog, situation: Situation) -> Plan:
     among them: Unavailable if somebody may be back, else ContextExceeded or BadRequest if the request fits nobody who may be asked, Forbidden or
     OverBudget if nobody may.
     """
-    name = catalog.aliases.get(request.model, request.model)
-    target = look_up(routed(request, catalog.routes, name) if name == "auto" else name, catalog)
+    target = sought(request, catalog)
     if isinstance(target, Member):
         refuse_overrides(request, target)
         fusion = Fusion(name=target.name, config=FusionConfig(strategy="single"), panel=(Seat(member=target.name),), judge=None, writer=None)
         return _planned(request, fusion, catalog, situation, named=target)
     return _planned(request, overridden(target, request, catalog), catalog, situation)
+
+
+def sought(request: Request, catalog: Catalog) -> Fusion | Member:
+    """What a request asks for, by whatever name. Raises UnknownModel."""
+    name = catalog.aliases.get(request.model, request.model)
+    return look_up(routed(request, catalog.routes, name) if name == "auto" else name, catalog)
 
 
 def _planned(request: Request, fusion: Fusion, catalog: Catalog, situation: Situation, named: Member | None = None) -> Plan:
@@ -240,9 +250,9 @@ def _nobody(fusion: Fusion, skipped: Sequence[Skipped], situation: Situation) ->
     reasons, told = {skip.reason for skip in skipped}, _told(skipped)
     if not skipped:
         return Unavailable(f"the panel of fusion/{fusion.name} is empty: no provider has offered a model so far", retry_after=UNKNOWN_WAIT)
-    if reasons & {"unavailable", "offline", "cooling"}:
-        back = min((skip.until for skip in skipped if skip.until is not None), default=situation.now + UNKNOWN_WAIT)
-        return Unavailable(f"nobody may answer ({told})", retry_after=max(1.0, back - situation.now))
+    if out := [skip for skip in skipped if skip.reason in ("unavailable", "offline", "cooling")]:
+        back = min((skip.until for skip in out if skip.until is not None), default=situation.now + UNKNOWN_WAIT)
+        return Unavailable(f"nobody may answer ({told})", retry_after=None if all(skip.lasting for skip in out) else max(1.0, back - situation.now))
     if "context" in reasons:
         return ContextExceeded(f"the request is longer than the context of whoever may be asked ({told})", param="messages")
     if "modality" in reasons:

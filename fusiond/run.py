@@ -22,7 +22,7 @@ from fusiond.fuse import STRATEGIES
 from fusiond.fuse.outcome import UNDECIDED, Decided, Outcome
 from fusiond.health import CANCELLED, Entry
 from fusiond.keep import Keep
-from fusiond.merge import Gathering, Part, gathering
+from fusiond.merge import Gathering, Part, gathering, waited
 from fusiond.plan import Plan
 from fusiond.policy.breaker import Refusal
 from fusiond.policy.traffic import Traffic
@@ -64,12 +64,9 @@ class Answer:
         return report
 
     def overhead(self, began: float) -> float:
-        """Seconds that the daemon itself has taken since *began*: before the first member was asked, and since the last was heard."""
-        parts = self._members.parts.values()
+        """Seconds since *began* that the daemon itself has taken: those in which no member was waited for."""
         now = self._loop.time()
-        asked = min((part.asked for part in parts), default=now)
-        heard = max((part.ended or part.first or 0.0 for part in parts), default=0.0) or now
-        return max(0.0, asked - began) + max(0.0, now - heard)
+        return max(0.0, now - began - waited(self._members.parts.values(), self.decided.voice, now))
 
 
 @asynccontextmanager
@@ -134,15 +131,25 @@ class _Asking:
         if part.call.voice not in self._entries:
             return
         (entry, cold), member = self._entries.pop(part.call.voice), part.call.member
-        end, usage = part.transcript.end, part.transcript.usage
-        if usage and usage.cost and not member.paid:
-            self._purse.billed(part.call, usage.cost)
-            self._keep.surprises.add(self._revision.identity(member))
+        end = part.transcript.end
+        if not member.paid:
+            self._doubt(part)
         error = end.error if isinstance(end, Failed) else None
         loading = cold or self._loading(member)
         self._keep.health.left(entry, CANCELLED if end is None else error, self._loop.time(), loading=loading)
         if error is not None and error.lost:
             self._revision.lose(member.provider, error.message, self._keep.reach)
+
+    def _doubt(self, part: Part) -> None:
+        """A member that should cost nothing may be billed all the same: that is not forgotten, and where its end was not heard, asked for."""
+        usage, generation = part.transcript.usage, part.transcript.generation
+        cut_off = not part.transcript.complete and not (usage and usage.final)
+        if cut_off and generation:
+            self._purse.doubted(part.call, generation)
+        elif usage and usage.cost:
+            self._purse.billed(part.call, usage.cost)
+        if usage and usage.cost:
+            self._keep.surprises.add(self._revision.identity(part.call.member))
 
     def _loading(self, member: Member) -> bool:
         """Whether a local model has to be brought into memory first, which takes its time."""
@@ -152,8 +159,11 @@ class _Asking:
         return self._revision.listen(call, partial(self._again, call))
 
     def _again(self, call: Call, error: MemberError, attempt: int) -> float | None:
-        """A provider that cannot be reached is not asked again, nor one whose bill would be unknown, nor where another may take over."""
-        if error.lost or not call.patient or (call.member.paid and not surely_unbilled(call.member, error)):
+        """A provider that cannot be reached is not asked again, nor one whose bill would be unknown, nor where another may take over.
+
+        A connection that was closed while it waited is no reason for that: another one costs no time.
+        """
+        if error.lost or not (call.patient or error.stale) or (call.member.paid and not surely_unbilled(call.member, error)):
             return None
         jitter = random.random()  # noqa: S311  # to spread out those who failed together
         return self._keep.health.retry_after(error, attempt, self._loop.time(), call.deadline, jitter)

@@ -11,12 +11,13 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from math import ceil
 from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
 from fusiond.admission import BODY_LIMIT, Admission, Bodies
-from fusiond.connection import BROKEN, INTERNAL, Handler, Runner
+from fusiond.connection import BROKEN, BROKEN_BODY, INTERNAL, Handler, Runner
 from fusiond.errors import BadRequest, FusiondError, MethodNotAllowed, NotFound, TooSlow, Unavailable
 from fusiond.gate import Knock
 from fusiond.keep import Keep
@@ -100,7 +101,7 @@ class Server:
         except web.HTTPException as error:
             response = _refusal(request, _translated(request, error))
         except BROKEN:
-            response = _refusal(request, BadRequest("the body is not what its headers announce"))
+            response = _refusal(request, BROKEN_BODY)
             response.force_close()
         except ClientGone:
             raise
@@ -141,16 +142,21 @@ def _knock(http: web.Request) -> Knock:
     return Knock(
         method=http.method,
         path=http.path,
-        host=headers.get(hdrs.HOST),
+        host=_whole(http, hdrs.HOST),
         address=name[0].partition("%")[0].removeprefix("::ffff:") if isinstance(name, tuple) else None,
         target_host=None if http.raw_path.startswith("/") else _target_host(http.raw_path),
-        origin=headers.get(hdrs.ORIGIN),
-        fetch_site=headers.get("Sec-Fetch-Site"),
-        content_type=headers.get(hdrs.CONTENT_TYPE),
-        content_encoding=headers.get(hdrs.CONTENT_ENCODING),
+        origin=_whole(http, hdrs.ORIGIN),
+        fetch_site=_whole(http, "Sec-Fetch-Site"),
+        content_type=_whole(http, hdrs.CONTENT_TYPE),
+        content_encoding=_whole(http, hdrs.CONTENT_ENCODING),
         token=token,
         local=isinstance(name, str | bytes),
     )
+
+
+def _whole(http: web.Request, name: str) -> str | None:
+    """A header that comes several times is the list of its values: what is allowed alone is not, with something beside it."""
+    return ", ".join(http.headers.getall(name)) if name in http.headers else None
 
 
 def _target_host(target: str) -> str | None:
@@ -183,7 +189,7 @@ def _translated(http: web.Request, error: web.HTTPException) -> FusiondError:
 
 def _refusal(http: web.Request, error: FusiondError) -> web.Response:
     spent = {"x-should-retry": "false"} if error.spent else {}
-    headers = spent if error.retry_after is None else spent | {hdrs.RETRY_AFTER: str(max(1, round(error.retry_after)))}
+    headers = spent if error.retry_after is None else spent | {hdrs.RETRY_AFTER: str(max(1, ceil(error.retry_after)))}
     response = web.Response(status=error.status, body=envelope(error, http[REQUEST_ID]), content_type="application/json", headers=headers)
     if isinstance(error, TooSlow) or (http.can_read_body and (http.content_length or BODY_LIMIT + 1) > BODY_LIMIT):
         response.force_close()

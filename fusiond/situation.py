@@ -19,11 +19,15 @@ Kind = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Out:
-    """Why a member may not be asked now: a word, a sentence, and (on the loop's clock) until when, if that is known."""
+    """Why a member may not be asked now: a word, a sentence, and (on the loop's clock) until when, if that is known.
+
+    `lasting`: until the configuration changes; to wait does not help.
+    """
 
     reason: SkipReason
     why: str
     until: float | None = None
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,25 +7,26 @@ import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from fusiond.catalog import shortened
 from fusiond.chat import Request
+from fusiond.config.tree import Privacy
 from fusiond.eligible import USUAL_BYTES_PER_TOKEN, Skipped
-from fusiond.errors import Cooling, FusiondError, TimedOut, TooDear, Unwilling
-from fusiond.events import Failed, Usage
+from fusiond.errors import Cooling, FusiondError, MemberError, NoTime, TimedOut, TooDear, Unwilling
+from fusiond.events import Failed
 from fusiond.fuse.outcome import Decided
 from fusiond.merge import Part
 from fusiond.plan import Plan
 from fusiond.report import Degraded, MemberReport, Report, Status, Totals, plain
-from fusiond.store.records import RequestRow
+from fusiond.store.requests import RequestRow
 
 log = logging.getLogger("fusiond.requests")
 
-UNASKED = (Cooling, TooDear, Unwilling)
+UNASKED = (Cooling, NoTime, TooDear, Unwilling)
 """Errors of members that were not asked after all."""
 
-_LACK: Mapping[str, Degraded] = {"budget": "budget", "privacy": "privacy", "offline": "offline"}
+_LACK: Mapping[str, Degraded] = {"budget": "budget", "privacy": "privacy", "offline": "offline", "deadline": "deadline"}
 """What is said of an answer because of members that were left out; for any other reason they are just missing."""
 
 Parts = Mapping[str, Part]
@@ -106,23 +107,23 @@ def log_refusal(request: Request, error: FusiondError, milliseconds: float) -> N
     log.info("request id=%s model=%r refused status=%d ms=%.0f error=%s", request.id, model, error.status, milliseconds, error.code)
 
 
-def refused(request: Request, error: FusiondError, milliseconds: float) -> RequestRow:
-    """What the records keep of a request that nobody was asked for."""
+def refused(request: Request, given: Given, fusion: str | None, privacy: Privacy | Literal[""]) -> RequestRow:
+    """What the records keep of a request that nobody was asked for; the fusion and the privacy as far as they are known."""
     return RequestRow(
         id=request.id,
         time=time.time(),
         model=shortened(request.model),
-        fusion=None,
+        fusion=fusion,
         strategy="",
-        status=error.status,
+        status=given.status,
         decision=None,
         confidence=None,
         agreement=None,
         key=None,
         degraded=(),
-        privacy="",
-        error=error.code,
-        milliseconds=round(milliseconds, 1),
+        privacy=privacy,
+        error=given.error.code if given.error else None,
+        milliseconds=round(given.milliseconds, 1),
         prompt_tokens=0,
         completion_tokens=0,
         cost_usd=Decimal(0),
@@ -177,9 +178,7 @@ def _row(member: MemberReport) -> Mapping[str, Any]:
 
 
 def _member(part: Part, decided: Decided, bill: Bill, now: float) -> MemberReport:
-    call, transcript = part.call, part.transcript
-    end = transcript.end
-    key = decided.keys.get(call.voice)
+    call, transcript, error = part.call, part.transcript, _failure(part)
     return MemberReport(
         member=call.member.name,
         sample=call.sample,
@@ -187,24 +186,33 @@ def _member(part: Part, decided: Decided, bill: Bill, now: float) -> MemberRepor
         place=call.member.place,
         role=call.role,
         status=_status(part, decided),
-        key=key,
-        text=transcript.text,
+        key=decided.keys.get(call.voice),
+        text="" if _unheard(part) else transcript.text,
         first_token_ms=_milliseconds(part.asked, part.first),
         total_ms=_milliseconds(part.asked, part.ended or now),
         usage=transcript.usage,
         cost_usd=bill.costs.get(call.voice, Decimal(0)),
-        error=f"{end.error.reason}: {end.error.message}" if isinstance(end, Failed) else None,
+        error=f"{error.reason}: {error.message}" if error else None,
     )
 
 
-def _status(part: Part, decided: Decided) -> Status:
+def _unheard(part: Part) -> bool:
+    """Whether the outcome stood before the end of the call was heard: whatever that was then, it has not been looked at."""
+    return part.dismissed and part.transcript.end is not None
+
+
+def _failure(part: Part) -> MemberError | None:
+    """The error that a call ended in; where nobody heard of it, only why the member was not asked."""
     end = part.transcript.end
-    if end is None:
+    error = end.error if isinstance(end, Failed) else None
+    return None if _unheard(part) and not isinstance(error, UNASKED) else error
+
+
+def _status(part: Part, decided: Decided) -> Status:
+    if error := _failure(part):
+        return "skipped" if isinstance(error, UNASKED) else "timed_out" if isinstance(error, TimedOut) else "failed"
+    if part.transcript.end is None or _unheard(part):
         return "cancelled"
-    if isinstance(end, Failed) and isinstance(end.error, UNASKED):
-        return "skipped"
-    if isinstance(end, Failed):
-        return "timed_out" if isinstance(end.error, TimedOut) else "failed"
     abstained = decided.keys.get(part.call.voice, "") is None
     return "abstained" if abstained else "answered"
 
@@ -216,7 +224,7 @@ def _left_out(skip: Skipped) -> MemberReport:
 
 def _degraded(plan: Plan, parts: Parts, decided: Decided, bill: Bill, now: float) -> tuple[Degraded, ...]:
     """Everything that made this answer less than it could have been, each once."""
-    ended = [(part.call.role, part.transcript.end.error) for part in parts.values() if isinstance(part.transcript.end, Failed)]
+    ended = [(part.call.role, error) for part in parts.values() if (error := _failure(part))]
     failed = [error for role, error in ended if role == "panel"]
     unasked = [error.reason for role, error in ended if isinstance(error, UNASKED)]
     missing = [skip.reason for skip in plan.skipped] + unasked + ["failed" for error in failed if not isinstance(error, UNASKED)]
@@ -231,19 +239,19 @@ def _degraded(plan: Plan, parts: Parts, decided: Decided, bill: Bill, now: float
 def _delivered_tokens(plan: Plan, parts: Parts, decided: Decided) -> tuple[int, int, bool]:
     """Tokens of the client's prompt and of the delivered answer, and whether they are estimates.
 
-    The prompt is counted by a member that was asked just that: whoever delivered, or for a writer the first of the panel that counted.
+    The prompt is counted by a member that was asked just that: whoever delivered, or for a writer the first of the panel that counted. None of either
+    is no count.
     """
     if decided.voice not in parts:
         return 0, 0, False
     part = parts[decided.voice]
     asked_the_same = [part] if part.call.role == "panel" else [other for other in parts.values() if other.call.role == "panel"]
-    prompt = next((other.transcript.usage.prompt_tokens for other in asked_the_same if other.transcript.usage), None)
-    usage: Usage | None = part.transcript.usage
-    estimated = prompt is None or usage is None
+    prompt = next((usage.prompt_tokens for other in asked_the_same if (usage := other.transcript.usage) and usage.prompt_tokens), None)
+    completion = part.transcript.usage.completion_tokens if part.transcript.usage else 0
     return (
-        _estimate(message.text for message in plan.request.messages) if prompt is None else prompt,
-        _estimate([part.transcript.text]) if usage is None else usage.completion_tokens,
-        estimated,
+        prompt or _estimate(message.text for message in plan.request.messages),
+        completion or _estimate([part.transcript.text]),
+        not (prompt and completion),
     )
 
 

@@ -42,7 +42,7 @@ async def cascade(plan: Plan, members: Gathering) -> AsyncGenerator[Outcome, Non
     table, clock = _Table(plan), asyncio.get_running_loop().time
     calls = plan.calls or table.worth_asking()
     while calls:
-        drafts = Drafts(plan, members, calls)
+        drafts = Drafts(plan, members, calls, others=table.behind(calls))
         async with aclosing(drafts.listen(partial(table.settled, drafts))) as progress:
             async for step in progress:
                 yield step
@@ -97,6 +97,10 @@ class _Table:
         each = self._tolls()
         return all(self._next(votes, each) is None for votes in _completions(known, missing, self._wanted.count))
 
+    def behind(self, calls: Sequence[Call]) -> int:
+        """How many have to be asked if these do not answer, since there is nothing to deliver. The panel has its own time."""
+        return 0 if self._deliverable or calls == self._plan.calls else len(self._waiting) - len(calls)
+
     def worth_asking(self) -> tuple[Call, ...]:
         """Who is asked next, one at the most; nobody: what stands is delivered."""
         waiting = self._waiting
@@ -108,7 +112,7 @@ class _Table:
     def decided(self) -> Decided:
         """What stands in the end. Raises the error for a request that nobody answered."""
         if not self._answers:
-            raise nobody(self._failures)
+            raise nobody(self._plan, self._failures)
         decided = count(self._plan, self.answers, self._failures, {voice: self._keys[voice] for voice in self.answers}, degraded=self._degraded)
         if decided.decision != "no_key" and self._payable.keys() & self._answers.keys():
             decided = replace(decided, decision="escalated")

@@ -15,13 +15,16 @@ from fusiond.report import Degraded
 
 
 class Drafts:
-    """The answers to a plan's calls as they come in, always looked at in panel order. `calls`: some of the plan's; None: the panel's."""
+    """The answers to a plan's calls as they come in, always looked at in panel order.
 
-    def __init__(self, plan: Plan, members: Gathering, calls: Sequence[Call] | None = None) -> None:
+    `calls`: some of the plan's; None: the panel's. `others`: how many may still be asked after them, who need time too.
+    """
+
+    def __init__(self, plan: Plan, members: Gathering, calls: Sequence[Call] | None = None, *, others: int = 0) -> None:
         self._plan = plan
         self._members = members
         self._calls = plan.calls if calls is None else calls
-        self._hearing = members.ask(self._calls)
+        self._hearing = members.ask(self._calls, others=others)
         self._finished: set[str] = set()
         self._cut = False
         self.failures: dict[str, MemberError] = {}
@@ -64,7 +67,7 @@ class Drafts:
         self._cut = event is None and bool(self.missing)
         self._hearing.dismiss()
         if not self._finished and not self._plan.escalation:
-            raise nobody(self.failures)
+            raise nobody(self._plan, self.failures)
 
     def most_skilled(self) -> str:
         """The voice among the answers that is most likely to be right."""

@@ -13,6 +13,7 @@ from fusiond.errors import (
     ContextTooSmall,
     Cooling,
     FusiondError,
+    LeftOut,
     MemberError,
     Misshapen,
     OverBudget,
@@ -65,14 +66,19 @@ def verbatim(voice: str, answer: Transcript, text: str | None = None) -> Iterato
     yield Finished(member=voice, reason="stop" if reason == "tool_calls" else reason)
 
 
-def nobody(failures: Mapping[str, MemberError]) -> FusiondError:
-    """The error for a request that no member answered: the client's fault where its request is too long for every one."""
+def nobody(plan: Plan, failures: Mapping[str, MemberError]) -> FusiondError:
+    """The error for a request that no member answered: the client's fault where its request is too long for every one.
+
+    `failures`: of those who were asked. Whom the plan has left out is named beside them, each with its reason, and changes nothing else.
+    """
+    everybody = {**failures, **{skip.member.name: LeftOut(skip.why, reason=skip.reason) for skip in plan.skipped if skip.member.name not in failures}}
+    told = "; ".join(f"{voice}: {error.message}" for voice, error in everybody.items())
     if failures and all(isinstance(error, TooDear) for error in failures.values()):
-        return OverBudget("; ".join(f"{voice}: {error.message}" for voice, error in failures.items()), param="model")
+        return OverBudget(told, param="model")
     if failures and all(isinstance(error, Cooling | Unwilling) for error in failures.values()):
-        return Unavailable("; ".join(f"{voice}: {error.message}" for voice, error in failures.items()), retry_after=10)
+        return Unavailable(told, retry_after=10)
     if failures and all(isinstance(error, ContextTooSmall) for error in failures.values()):
-        return ContextExceeded("; ".join(f"{voice}: {error.message}" for voice, error in failures.items()), param="messages")
+        return ContextExceeded(told, param="messages")
     if any(isinstance(error, Misshapen) for error in failures.values()):
-        return SchemaFailed({voice: error.message for voice, error in failures.items()})
-    return AllFailed(failures)
+        return SchemaFailed({voice: error.message for voice, error in everybody.items()})
+    return AllFailed(everybody)

@@ -25,7 +25,7 @@ async def race(plan: Plan, members: Gathering) -> AsyncGenerator[Outcome, None]:
         if isinstance(event, winning):
             break
     else:
-        raise nobody(failures)
+        raise nobody(plan, failures)
     hearing.dismiss(but=event.member)
     yield Decided(voice=event.member, decision="first")
     for earlier in held[event.member]:

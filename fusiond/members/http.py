@@ -2,7 +2,8 @@
 
 Redirects are not followed, and proxies from the environment are not used: a prompt and a key go to the configured address and nowhere else.
 Leaving a response before its end closes its connection, which is how the provider learns that nobody waits any more.
-A provider may close a connection that waits for its next question just as the question comes: what costs nothing is asked once more, over a new one.
+A provider may close a connection that waits for its next question just as the question comes: what only looks is done once more, over a new one; of a
+member's question that is said (`stale`), and whoever counts the retries decides.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from fusiond.errors import ContextTooSmall, Garbled, MemberError, Rejected, Trun
 from fusiond.members.discretion import discreet, secrets_of
 from fusiond.members.egress import Egress, Meter, counting, metered, received
 from fusiond.members.patience import Patience
+from fusiond.members.retry_after import asked_wait
 from fusiond.members.sse import LIMIT
 
 CONNECT_SECONDS = 5.0
@@ -86,14 +88,15 @@ class Link:
         """The response to a JSON body, once its headers say 200. Raises MemberError. `call`: whose question it is."""
         content = _encoded(body)
         headers = _JSON | {DEPTH: str(call.request.depth + 1)} if call else _JSON
-        with discreet(self._secrets), metered(self._listener(call), self._url, len(content), call) as meter:
+        with discreet(self._secrets):
+            async with metered(self._listener(call), self._url, len(content), call) as meter:
 
-            def ask(session: aiohttp.ClientSession) -> Awaitable[aiohttp.ClientResponse]:
-                data = content if len(content) < LARGE else io.BytesIO(content)  # a large one is written a piece at a time
-                return session.post(self._url + path, data=data, headers=headers, allow_redirects=False, trace_request_ctx=meter)
+                def ask(session: aiohttp.ClientSession) -> Awaitable[aiohttp.ClientResponse]:
+                    data = content if len(content) < LARGE else io.BytesIO(content)  # a large one is written a piece at a time
+                    return session.post(self._url + path, data=data, headers=headers, allow_redirects=False, trace_request_ctx=meter)
 
-            async with self._responded(ask, patience, meter, again=call is None or not call.member.paid) as response:
-                yield response
+                async with self._responded(ask, patience, meter, call) as response:
+                    yield response
 
     async def get(self, path: str, patience: Patience) -> Any:
         """The JSON document at *path*. Raises MemberError."""
@@ -106,13 +109,14 @@ class Link:
 
     async def fetch(self, path: str, patience: Patience) -> bytes:
         """What there is at *path*. Raises MemberError."""
-        with discreet(self._secrets), metered(self._listener(None), self._url, 0, None) as meter:
+        with discreet(self._secrets):
+            async with metered(self._listener(None), self._url, 0, None) as meter:
 
-            def ask(session: aiohttp.ClientSession) -> Awaitable[aiohttp.ClientResponse]:
-                return session.get(self._url + path, allow_redirects=False, trace_request_ctx=meter)
+                def ask(session: aiohttp.ClientSession) -> Awaitable[aiohttp.ClientResponse]:
+                    return session.get(self._url + path, allow_redirects=False, trace_request_ctx=meter)
 
-            async with self._responded(ask, patience, meter, again=True) as response:
-                return await whole(response, patience)
+                async with self._responded(ask, patience, meter, None) as response:
+                    return await whole(response, patience)
 
     @property
     def session(self) -> aiohttp.ClientSession:
@@ -120,6 +124,13 @@ class Link:
         if self._session is None:
             self._session = self._opened()
         return self._session
+
+    @property
+    def fresh(self) -> aiohttp.ClientSession:
+        """Where every question has a new connection, made when it is first needed."""
+        if self._fresh is None:
+            self._fresh = self._opened(once=True)
+        return self._fresh
 
     def _opened(self, *, once: bool = False) -> aiohttp.ClientSession:
         """`once`: each of its connections serves one question."""
@@ -135,9 +146,9 @@ class Link:
         )
 
     @asynccontextmanager
-    async def _responded(self, ask: Ask, patience: Patience, meter: Meter, *, again: bool) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _responded(self, ask: Ask, patience: Patience, meter: Meter, call: Call | None) -> AsyncIterator[aiohttp.ClientResponse]:
         with translated(begun=False):
-            response = await self._begun(ask, patience, again=again)
+            response = await self._begun(ask, patience, call)
         try:
             if response.status != 200:
                 raise await _refusal(response, patience)
@@ -147,18 +158,20 @@ class Link:
             self._idle += response.content.at_eof()
             response.close()  # if it was read to its end, its connection is back in the pool already
 
-    async def _begun(self, ask: Ask, patience: Patience, *, again: bool) -> aiohttp.ClientResponse:
-        """The response, as soon as it has begun. `again`: where a waiting connection was closed, a new one is taken: that costs nothing."""
+    async def _begun(self, ask: Ask, patience: Patience, call: Call | None) -> aiohttp.ClientResponse:
+        """The response, as soon as it has begun. Where a waiting connection was closed, a call ends (Unreachable); all else takes a new one."""
+        if call and call.afresh:
+            return await patience.wait(ask(self.fresh))
         reused = self._idle > 0
         self._idle -= reused
         try:
             return await patience.wait(ask(self.session))
         except _GONE as error:
-            if not (again and reused and _nothing_came(error)):
+            if not (reused and _nothing_came(error)):
                 raise
-        if self._fresh is None:
-            self._fresh = self._opened(once=True)
-        return await patience.wait(ask(self._fresh))
+            if call:
+                raise Unreachable(f"no connection ({_plain(error)})", stale=True) from error
+        return await patience.wait(ask(self.fresh))
 
     def _listener(self, call: Call | None) -> Egress | None:
         return self._egress if (call.member.place != "local" if call else self._beyond) else None
@@ -249,7 +262,7 @@ async def _refusal(response: aiohttp.ClientResponse, patience: Patience) -> Memb
     return Rejected(
         f"HTTP {response.status}: {said}",
         upstream_status=response.status,
-        retry_after=_seconds(response.headers.get("Retry-After")),
+        retry_after=asked_wait(response.headers.get("Retry-After")),
         unbilled=response.status not in LATE,
     )
 
@@ -318,10 +331,3 @@ def _plain(error: BaseException) -> str:
         return "closed by the server"
     told = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
     return shortened(_CODE.sub("", " ".join(told.split())) or "without a reason")
-
-
-def _seconds(header: str | None) -> float | None:
-    try:
-        return float(header) if header else None
-    except ValueError:
-        return None

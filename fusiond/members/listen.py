@@ -59,6 +59,7 @@ async def listen(provider: Provider, call: Call, again: Again = never) -> AsyncG
             yield Failed(member=call.voice, error=error)
             return
         await asyncio.sleep(wait)
+        call = replace(call, afresh=True)
 
 
 def _patience(call: Call) -> Patience:

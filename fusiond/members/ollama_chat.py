@@ -66,13 +66,14 @@ class Lines:
         return ToolCall(member=self._voice, index=index, id=string(made.get("id") or ""), name=string(function["name"]), arguments=text)
 
     def _usage(self, said: Mapping[str, Any]) -> Iterator[Usage]:
-        """The tokens, where they are told as such."""
+        """The tokens, where they are told as such; of a prompt that it still had in its cache, some servers count none."""
         try:
-            prompt, completion = count(said.get("prompt_eval_count")) or 0, count(said.get("eval_count")) or 0
+            prompt, completion = count(said.get("prompt_eval_count")), count(said.get("eval_count"))
         except ValueError as error:
             log.debug("%s: its usage is none, and stays unknown (%s)", self._voice, error)
-        else:
-            yield Usage(member=self._voice, prompt_tokens=prompt, completion_tokens=completion)
+            return
+        if prompt or completion:
+            yield Usage(member=self._voice, prompt_tokens=prompt or 0, completion_tokens=completion or 0)
 
     def _finished(self, reason: object) -> Finished:
         if reason in ("load", "unload"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import operator
+import re
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from decimal import Decimal
@@ -15,7 +16,7 @@ from pydantic_core import from_json
 
 from fusiond.call import Call
 from fusiond.catalog import Member, ModelFacts, ProviderFacts
-from fusiond.chat import ImagePart, Message, Part, Request, TextPart
+from fusiond.chat import Message, Part, Request, TextPart
 from fusiond.config.tree import OpenAIConfig
 from fusiond.errors import Garbled, MemberError, TimedOut, Truncated
 from fusiond.events import Event, Finished, FinishReason, Opened, Text, Thinking, ToolCall, Usage, joined
@@ -38,6 +39,7 @@ MOST_USD = 10**6
 _LEAST = -30
 """A digit so far behind the point is none: to write it out could take all memory."""
 
+_NUMBER = re.compile(r"[\x21-\x7e]{1,200}")
 _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "seed", "frequency_penalty", "presence_penalty", "reasoning_effort")
 _EXACT = json.JSONDecoder(parse_float=Decimal)
 
@@ -161,8 +163,8 @@ class Chunks:
         return list(joined(heard)) if len(heard) > 1 else heard
 
     def opened(self, generation: object) -> Opened | None:
-        """The provider's number for the call, the first time that it is told."""
-        if not self._numbered or not isinstance(generation, str) or not generation:
+        """The provider's number for the call, the first time that it is told; what is no short word of ASCII is none."""
+        if not self._numbered or not isinstance(generation, str) or not _NUMBER.fullmatch(generation):
             return None
         self._numbered = False
         return Opened(member=self._voice, generation=generation)
@@ -260,6 +262,7 @@ class Chunks:
             cached_tokens=count(prompt.get("cached_tokens")) or 0,
             cache_write_tokens=count(prompt.get("cache_write_tokens")),
             cost=bill(usage, "cost"),
+            final=self.reason is not None,
         )
 
 
@@ -319,11 +322,9 @@ def _content(parts: tuple[Part, ...]) -> str | list[dict[str, Any]]:
 
 
 def _part(part: Part) -> dict[str, Any]:
-    match part:
-        case TextPart():
-            return {"type": "text", "text": part.text}
-        case ImagePart():
-            return {"type": "image_url", "image_url": {"url": part.url} | ({"detail": part.detail} if part.detail else {})}
+    if isinstance(part, TextPart):
+        return {"type": "text", "text": part.text}
+    return {"type": "image_url", "image_url": {"url": part.url} | ({"detail": part.detail} if part.detail else {})}
 
 
 def _tools(request: Request) -> dict[str, Any]:

@@ -15,6 +15,9 @@ from fusiond.errors import TimedOut
 
 T = TypeVar("T")
 
+NEARLY = 0.9
+"""A limit of the request's that ends so close to one of the member's own, as a part of that, is taken for the member's."""
+
 
 class Patience:
     """The deadlines of one call. Seconds; `deadline` is absolute on the loop's clock. One wait at a time.
@@ -22,14 +25,15 @@ class Patience:
     Where it is not closed in the end, its timer goes off once, and nothing comes of it.
     """
 
-    __slots__ = ("_alarm", "_deadline", "_first", "_left", "_loop", "_spoken", "_stall", "_total_seconds")
+    __slots__ = ("_alarm", "_deadline", "_first", "_left", "_loop", "_made", "_spoken", "_stall", "_total")
 
     def __init__(self, *, first_token: float, stall: float, total: float, deadline: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._first = first_token
         self._stall = stall
-        self._total_seconds = total
-        self._deadline = min(self._loop.time() + total, deadline)
+        self._total = total
+        self._made = self._loop.time()
+        self._deadline = min(self._made + total, deadline)
         self._left = first_token
         self._spoken = False
         self._alarm = _Alarm(self._loop)
@@ -50,23 +54,26 @@ class Patience:
     async def wait(self, awaitable: Awaitable[T]) -> T:
         """Wait for the provider; raises `TimedOut` with the deadline that passed."""
         began = self._loop.time()
-        until = min(began + self._left, self._deadline)
+        own = began + self._left
+        until = min(own, self._deadline)
         try:
             with self._alarm.at(until):
                 result = await awaitable
         except TimeoutError:
             if not self._alarm.rang:
                 raise  # the transport's own, which has its own words
-            raise self._late(until) from None
+            raise self._late(until, own) from None
         self._left -= self._loop.time() - began
         return result
 
-    def _late(self, until: float) -> TimedOut:
-        if until >= self._deadline:
-            return TimedOut(f"not finished within its deadline ({self._total_seconds:g} s, or the request's own)")
-        if self._spoken:
-            return TimedOut(f"silent for {self._stall:g} s in the middle of its answer")
-        return TimedOut(f"no first token within {self._first:g} s")
+    def _late(self, until: float, own: float) -> TimedOut:
+        """Which limit passed. `own`: when the member would have been silent for too long."""
+        given, silence = until - self._made, self._stall if self._spoken else self._first
+        if silence - (own - until) < NEARLY * silence:
+            if given < NEARLY * self._total:
+                return TimedOut(f"not finished within {given:.3g} s, which is all the time that the request had for it", ours=True)
+            return TimedOut(f"not finished within {self._total:g} s")
+        return TimedOut(f"silent for {silence:g} s in the middle of its answer" if self._spoken else f"no first token within {silence:g} s")
 
 
 class _Alarm:

@@ -5,7 +5,8 @@
       |  '----- key ------------------> disabled, until it is forgotten              |
       '----------------------------- the try is answered ----------------------------'  (or it fails: twice as long)
 
-Only what the member does counts. An error that the request has caused, a call that is cancelled, and an answer that does not please prove nothing.
+Only what the member does counts. An error that the request has caused, a call that is cancelled or for which the request had no more time, and an
+answer that does not please prove nothing.
 A call may end when the member has been shut meanwhile, because of others that were under way with it: that is `overtaken`, which doubles nothing.
 """
 
@@ -16,6 +17,7 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Literal, assert_never
 
+from fusiond import errors
 from fusiond.errors import ContextTooSmall, Cooling, Empty, MemberError, Misshapen, Rejected, TimedOut, TooDear, Unwilling
 
 ROW = 3
@@ -25,7 +27,7 @@ LAST, LATELY_SECONDS, ENOUGH = 10, 60.0, 5
 """Half of the last calls failed: of so many, ended within so long, if they are enough to say so."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
-LONGEST_WAIT = 600.0
+LONGEST_WAIT = errors.LONGEST_WAIT
 """Seconds; a `Retry-After` is believed up to this."""
 
 OUT_SECONDS = 60.0
@@ -138,7 +140,7 @@ def meaning(error: MemberError, *, loading: bool = False) -> Meaning:
     match error:
         case Rejected(upstream_status=status):
             return _rejection(status, error.message, loading=loading)
-        case Misshapen() | ContextTooSmall() | Unwilling() | Cooling() | TooDear() | TimedOut(queued=True):
+        case Misshapen() | ContextTooSmall() | Unwilling() | Cooling() | TooDear() | TimedOut(queued=True) | TimedOut(ours=True):
             return "nothing"
         case TimedOut() if loading:
             return "nothing"

@@ -38,12 +38,13 @@ class RetryBudget:
 def retry_after(error: MemberError, attempt: int, now: float, deadline: float, jitter: float) -> float | None:
     """Seconds to wait before the same member is asked again, or None: it is not.
 
-    Nothing of the answer has come. `attempt`: how many have failed by now; `deadline` is on the clock of `now`; `jitter`: drawn evenly from 0 to 1.
+    Nothing of the answer has come. A stale connection says nothing of the member: another one is taken at once. `attempt`: how many have failed by
+    now; `deadline` is on the clock of `now`; `jitter`: drawn evenly from 0 to 1.
     """
     asked = _asked_wait(error)
     if asked is None or attempt > len(CEILINGS):
         return None
-    wait = asked + jitter * CEILINGS[attempt - 1]
+    wait = 0.0 if error.stale else asked + jitter * CEILINGS[attempt - 1]
     return wait if now + wait < deadline else None
 
 

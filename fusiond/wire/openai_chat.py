@@ -13,11 +13,12 @@ from dataclasses import fields
 from pydantic import TypeAdapter
 
 from fusiond.chat import Format, FunctionCall, ImagePart, JsonObject, Message, Part, Request, Role, Sampling, TextPart, Tool, ToolChoice
-from fusiond.errors import NotSupported
+from fusiond.errors import BadRequest, NotSupported
 from fusiond.keys.schema import fault
 from fusiond.wire.body import finite, read_object, required, typed, wrong
 from fusiond.wire.openai_body import AssistantCall, ChatBody, ChatMessage, Choice, ContentPart, ImageUrl, OfferedTool, ResponseFormat
 from fusiond.wire.openai_overrides import ignored, limits, overrides
+from fusiond.wire.openai_unused import unused
 
 _BODY = TypeAdapter(ChatBody)
 _USED = frozenset(field.name for field in fields(ChatBody))
@@ -48,8 +49,17 @@ def decode(body: bytes, request_id: str) -> Request:
         include_usage=bool(chat.stream_options and chat.stream_options.include_usage),
         overrides=overrides(chat, raw),
         limits=limits(chat),
-        ignored=(*(name for name, value in raw.items() if value is not None and name not in _USED), *ignored(raw)),
+        ignored=(*(name for name, value in raw.items() if value is not None and name not in _USED), *ignored(raw), *unused(raw)),
     )
+
+
+def model_of(body: bytes) -> str:
+    """The model that a body names, although it is no request otherwise; nothing where it names none."""
+    try:
+        model = read_object(body).get("model")
+    except BadRequest:
+        return ""
+    return model if isinstance(model, str) else ""
 
 
 def _refuse_unbuilt(chat: ChatBody) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +104,7 @@ async def test_a_key_that_is_refused_is_not_shown_again(tmp_path: Path) -> None:
         assert (told["state"], told["until"]) == ("unavailable", None)
         assert told["reason"].startswith("does not take its key")
         code, retry, said = await by_name(daemon)
-        assert (code, said["error"]["code"]) == (503, "no_member_available")
-        assert retry
+        assert (code, retry, said["error"]["code"]) == (503, None, "no_member_available")  # to come back does not help
         async with daemon.client.post(daemon.url + "/fusiond/reload") as response:
             assert response.status == 200
         assert (await by_name(daemon))[0] == 503
@@ -244,6 +246,63 @@ async def test_a_storm_is_not_made_worse(tmp_path: Path, trouble: list[Step], mo
             codes = await asyncio.gather(*(by_name(daemon) for _ in range(200)))
             assert {code for code, _, _ in codes} == {502}
             assert 200 < len(upstream.chats) <= 200 + 20 + 3
+
+
+@asynccontextmanager
+async def dropping() -> AsyncIterator[tuple[str, list[bytes]]]:
+    """A server that answers the first question on a connection, and reads a second one only to close it; and what it has read."""
+    asked: list[bytes] = []
+    chunk = b'data: {"choices": [{"index": 0, "delta": {"content": "Yes."}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n" % len(chunk)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):
+            for last in (False, True):
+                lines = (await reader.readuntil(b"\r\n\r\n")).splitlines()
+                length = next(int(line.split(b":")[1]) for line in lines if line.lower().startswith(b"content-length"))
+                asked.append(await reader.readexactly(length))
+                if not last:
+                    writer.write(head + chunk)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", asked
+
+
+async def test_connections_that_are_dropped_are_retries_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenth of the questions, and those few that there are at first, are asked again; then it is said that it failed."""
+    monkeypatch.setattr(breaker, "ROW", 10_000)
+    monkeypatch.setattr(breaker, "ENOUGH", 10_000)
+    async with dropping() as (url, asked), running(lab(url), tmp_path) as daemon:
+        codes = [(await by_name(daemon))[0] for _ in range(100)]
+        assert codes[:6] == [200] * 6
+        assert set(codes) == {200, 502}
+        assert 100 < len(asked) <= 100 + 10 + 3
+
+
+async def test_a_dropped_connection_is_nobodys_turn(tmp_path: Path) -> None:
+    """Although another could take over: it says nothing of the member, and costs no time."""
+    async with OpenAIUpstream({"a": [YES, Script(Close()), YES], "b": YES}) as upstream, running(lab(upstream.url), tmp_path) as daemon:
+        assert [(await by_name(daemon, name))[0] for name in ("a", "fusion/takeover")] == [200, 200]
+        assert [chat.model for chat in upstream.chats] == ["a", "a", "a"]
+        assert (await member(daemon))["state"] == "ready"
+
+
+async def test_a_date_to_come_back_at(tmp_path: Path) -> None:
+    """It is kept, and passed on in seconds."""
+    header = {"Retry-After": formatdate(time.time() + 120, usegmt=True)}
+    async with OpenAIUpstream({"a": Script(Status(429, headers=header)), "b": YES}) as upstream, running(lab(upstream.url), tmp_path) as daemon:
+        for code in (502, 503):
+            answered, retry, _ = await by_name(daemon)
+            assert (answered, 115 <= int(retry or 0) <= 120) == (code, True)
+
+
+@pytest.mark.parametrize("header", ["inf", "nan", "1e400", "1e300", "-3"])
+async def test_a_time_that_is_none(tmp_path: Path, header: str) -> None:
+    """Is not passed on, and breaks nothing."""
+    many = Script(Status(429, headers={"Retry-After": header}))
+    async with OpenAIUpstream({"a": many}) as upstream, running(lab(upstream.url), tmp_path) as daemon:
+        assert (await by_name(daemon))[:2] == (502, None)
 
 
 async def test_what_may_have_been_billed_is_not_asked_again(tmp_path: Path) -> None:

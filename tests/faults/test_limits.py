@@ -115,6 +115,23 @@ async def test_the_gate_stands_before_the_body(headers: dict[str, str], status: 
     await writer.wait_closed()
 
 
+@pytest.mark.parametrize("name", ["Host", "Origin", "Sec-Fetch-Site"])
+async def test_of_several_headers_each_must_be_allowed(name: str, daemon: Running) -> None:
+    """A foreign one is not hidden behind one of ours."""
+    host, port = daemon.url.removeprefix("http://").split(":")
+    ours = {"Host": f"{host}:{port}", "Origin": daemon.url, "Sec-Fetch-Site": "same-origin"}
+    foreign = {"Host": "rebound.example", "Origin": "http://elsewhere.example", "Sec-Fetch-Site": "cross-site"}
+    for more, status in ({}, b"200"), ({name: foreign[name]}, b"403"):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        sent = {header: ours[header] for header in ("Host", name)}
+        lines = [f"{header}: {value}\r\n" for header, value in (*sent.items(), *more.items(), ("Connection", "close"))]
+        writer.write(b"GET /healthz HTTP/1.1\r\n" + "".join(lines).encode() + b"\r\n")
+        async with asyncio.timeout(5):
+            assert (await reader.readline()).split()[1] in ((status, b"400") if more else (status,))
+        writer.close()
+        await writer.wait_closed()
+
+
 async def test_a_strange_target(daemon: Running) -> None:
     """A request line that is no address is answered, and not by a crash."""
     host, port = daemon.url.removeprefix("http://").split(":")

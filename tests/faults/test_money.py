@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import pytest
 
 import fusiond.daemon
 from fusiond import bills
+from fusiond.store import database
 from tests.faults.conftest import Running, running
 from tests.paying import DEAR, FREE, FUSION, HASTY, LISTINGS, MINI, NO, QUESTION, YES, Told, configuration, told
 from tests.upstreams.openai import OpenAIUpstream
@@ -111,6 +113,24 @@ async def test_without_a_budget_nobody_is_paid(tmp_path: Path, stream: bool) -> 
         free = await made.ask("free", stream=stream)
         assert (free.text, free.usage["cost"]) == ("Yes.", 0)
         assert [chat.model for chat in made.router.chats] == [FREE]
+
+
+async def test_a_disk_that_takes_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is paid, and what was spent can still be asked for, with what is wrong."""
+    async with shop(tmp_path, {MINI: YES}) as made:
+        await made.ask("mini")
+        before = await made.ledger()
+        assert before["fault"] is None
+        with monkeypatch.context() as full:
+            full.setattr(database, "commit", _refused)
+            assert (await made.ask("mini")).status == 503
+            after = await made.ledger()
+            assert "disk is full" in after["fault"]
+            assert {**after, "fault": None} == before
+
+
+def _refused(*_: object) -> None:
+    raise sqlite3.OperationalError("database or disk is full")
 
 
 @both_ways

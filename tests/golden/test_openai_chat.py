@@ -133,6 +133,35 @@ def test_what_is_not_used_is_named() -> None:
     assert asked(**unused).ignored == tuple(unused)
 
 
+def test_what_is_not_used_inside_is_named() -> None:
+    """Of messages, their parts and calls, and of tools: each name once, where it stands first; what says nothing is no loss."""
+    image = {"url": "https://a/b", "size": 3}
+    parts = [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}, {"type": "image_url", "image_url": image, "cache_control": {}}]
+    call = {"id": "c1", "type": "function", "index": 0, "function": {"name": "f", "arguments": "{}", "parsed": {"a": 1}}}
+    messages = [
+        {"role": "system", "content": "a", "name": None},
+        {"role": "user", "content": "a", "name": "ann"},
+        {"role": "user", "content": parts, "name": "bob", "weight": 0},
+        {"role": "assistant", "content": None, "tool_calls": [call], "refusal": None, "annotations": [], "reasoning_content": "hm", "audio": None},
+        {"role": "tool", "content": "a", "tool_call_id": "c1", "name": "f", "is_error": False},
+    ]
+    function = {"name": "f", "parameters": {"type": "object", "anything": 1}, "examples": [1]}
+    tools = [{"type": "function", "function": {"name": "e"}}, {"type": "function", "function": function, "defer_loading": True}]
+    assert asked(messages=messages, tools=tools, user="me").ignored == (
+        "user",
+        "messages[1].name",
+        "messages[2].weight",
+        "messages[2].content[0].cache_control",
+        "messages[2].content[1].image_url.size",
+        "messages[3].reasoning_content",
+        "messages[3].tool_calls[0].index",
+        "messages[3].tool_calls[0].function.parsed",
+        "messages[4].is_error",
+        "tools[1].defer_loading",
+        "tools[1].function.examples",
+    )
+
+
 @pytest.mark.parametrize("content", [{"content": None}, {"content": ""}, {"content": []}, {}], ids=json.dumps)
 @pytest.mark.parametrize("role", ["system", "user", "assistant"])
 def test_content_that_says_nothing(role: str, content: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 import sqlite3
 import sys
+import time
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -18,8 +19,10 @@ from typing import Any
 import aiohttp
 import pytest
 
+from fusiond.store.opening import BUSY_SECONDS
 from tests.paying import DEAR, LISTINGS, MINI, NO, QUESTION, YES, Told, configuration, told
 from tests.serving import TOP, Served, configured, serving, started, status
+from tests.storing import elsewhere
 from tests.upstreams.openai import OpenAIUpstream
 from tests.upstreams.openrouter import OpenRouterUpstream
 from tests.upstreams.script import Hang, Say, Script, Status
@@ -104,7 +107,15 @@ def damaged(file: Path) -> None:
     file.write_bytes(os.urandom(8192))
 
 
-@pytest.mark.parametrize(("broken", "words"), [(newer, "newer fusiond"), (damaged, "damaged, or no database")])
+def emptied(file: Path) -> None:
+    """All that was in it is gone."""
+    file.touch()
+
+
+BROKEN = [(newer, "newer fusiond"), (damaged, "damaged, or no database"), (emptied, "it is empty, and no fusiond leaves it so; move it away")]
+
+
+@pytest.mark.parametrize(("broken", "words"), BROKEN)
 async def test_a_ledger_that_cannot_be_used(
     router: OpenRouterUpstream, arguments: tuple[str, str], broken: Callable[[Path], None], words: str
 ) -> None:
@@ -116,6 +127,25 @@ async def test_a_ledger_that_cannot_be_used(
         await unpaid(client, words)
     assert router.chats == []
     assert ledger_file().read_bytes() == content
+
+
+async def test_a_ledger_that_another_holds(router: OpenRouterUpstream, arguments: tuple[str, str]) -> None:
+    """Whoever costs nothing does not wait for it; who is paid does, and is told."""
+    async with serving(*arguments, environment=KEY) as daemon:
+        async with client_of(daemon) as client:
+            await ask(client, "mini")
+    with elsewhere(ledger_file(), "PRAGMA locking_mode = EXCLUSIVE") as other:
+        other.execute("BEGIN EXCLUSIVE")
+        async with serving(*arguments, environment=KEY) as daemon, daemon.client() as client:
+            began = time.monotonic()
+            for model, fields in (("a", {}), ("fusion", {"fusion": {"privacy": "local"}})):
+                assert (await ask(client, model, **fields)).status == 200
+            assert time.monotonic() - began < BUSY_SECONDS / 2
+            refused = await ask(client, "mini")
+            assert (refused.status, "database is locked" in refused.error["message"]) == (503, True)
+            assert time.monotonic() - began > BUSY_SECONDS / 2
+            assert (await ask(client, "fusion")).status == 200
+    assert len(router.chats) == 1
 
 
 async def unpaid(client: aiohttp.ClientSession, words: str) -> None:

@@ -124,6 +124,37 @@ async def test_race_takes_the_first_word_of_a_stream_and_the_first_end_of_a_whol
     assert "a" in quick.closed
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("served", [{"strategy": "single"}, {"strategy": "vote"}, {"strategy": "cascade"}], ids=lambda served: served["strategy"])
+async def test_whoever_takes_over_is_asked_in_time(served: dict[str, Any], stream: bool) -> None:
+    """However many hang before it; keyless requests to one member too."""
+    stage = Stage({"a": [asyncio.Event()], "b": [asyncio.Event()], "c": ["It is blue."]})
+    panel = catalog("a", "b", "c", deadline_seconds=0.3, **served)
+    decided, text, end = await fused(question(PROSE, stream=stream), panel, stage)
+    assert (decided.voice, text, isinstance(end, Finished)) == ("c", "It is blue.", True)
+    assert [asked.voice for asked in stage.asked] == ["a", "b", "c"]
+
+
+async def test_whoever_was_not_asked_for_lack_of_time_says_so() -> None:
+    """Which is no reason to call it a bad gateway: all the others were late."""
+    served = catalog("a", "b", strategy="single", deadline_seconds=0.05)
+    late = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.06, late.set)
+    with pytest.raises(AllFailed) as failed:
+        await fused(question(), served, Stage({"a": ["It", late, LATE], "b": ["4"]}))
+    assert failed.value.status == 504
+    assert {voice: error.reason for voice, error in failed.value.failures.items()} == {"a": "timed_out", "b": "deadline"}
+
+
+@pytest.mark.parametrize("strategy", ["vote", "single", "race", "select"])
+async def test_whoever_was_left_out_is_named_where_nobody_answers(strategy: Any) -> None:
+    """With the plan's own reason, and without a say in what it means."""
+    served = catalog("a", "b", "c", facts={"b": {"unavailable": "has no key"}, "c": {"place": "remote"}}, strategy=strategy)
+    with pytest.raises(AllFailed, match=r"a: timed_out: late; b: unavailable: has no key; c: budget: costs money") as failed:
+        await fused(question(YES_NO), served, Stage({"a": [LATE]}))
+    assert (failed.value.status, list(failed.value.failures)) == (504, ["a", "b", "c"])
+
+
 async def test_single_ends_in_the_failure_once_it_has_begun_to_stream() -> None:
     """There is nothing to take back."""
     stage = Stage({"a": ["half", BOOM], "b": ["whole"]})

@@ -610,3 +610,19 @@ async def test_the_order_of_arrival_changes_nothing(last: str) -> None:
     others = {"big", "small", "tiny"} - {last}
     found, again, _ = await run(planned(served()), InTurn(words, last, others))
     assert (found, list(found.keys), again) == (expected, list(expected.keys), text)
+
+
+async def test_whoever_is_asked_next_has_time_where_there_is_nothing_to_deliver() -> None:
+    """One that hangs does not use up the time of those behind it."""
+    stage = Stage({"big": [BOOM], "mini": [asyncio.Event()], "strong": ["42"]})
+    decided, text, _ = await run(planned(served("big", deadline_seconds=0.3)), stage)
+    assert (decided.voice, text, [asked.voice for asked in stage.asked]) == ("strong", "42", ["big", "mini", "strong"])
+
+
+async def test_whoever_is_asked_besides_has_all_the_time_where_there_is_something_to_deliver() -> None:
+    """It was worth asking, and may be slow: nobody has to take over from it."""
+    slow = asyncio.Event()
+    stage = Stage({"big": ["41"], "mini": [slow, "42"], "strong": ["42"]})
+    asyncio.get_running_loop().call_later(0.2, slow.set)
+    decided, _, _ = await run(planned(served("big", deadline_seconds=0.3)), stage)
+    assert decided.keys["mini"] == "42"

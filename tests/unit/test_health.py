@@ -42,6 +42,36 @@ def test_a_member_that_nobody_knows_is_ready() -> None:
     assert health.state(KEY, NOW) == Condition("ready", None, None)
 
 
+def test_a_model_that_is_listed_again_is_well() -> None:
+    """What was not there and now is; nobody else is forgiven by that."""
+    for error, forgiven in (
+        (Rejected("no such model", upstream_status=404), True),
+        (Rejected("is not a valid model id", upstream_status=400), True),
+        (Rejected("no credit", upstream_status=402), False),
+        (Rejected("your key is disabled", upstream_status=403), False),
+        (Rejected("unknown key", upstream_status=401), False),
+        (Rejected("too many", upstream_status=429), False),
+    ):
+        health = Health()
+        health.listed(KEY)
+        ended(health, error)
+        assert health.admits(KEY, NOW) is not None
+        health.listed(KEY)
+        assert (health.admits(KEY, NOW) is None) is forgiven
+    health = broken()
+    health.listed(KEY)
+    assert health.admits(KEY, NOW) is not None
+
+
+def test_what_came_after_a_missing_model_is_not_forgiven_with_it() -> None:
+    """It was there again, and then out of credit."""
+    health = Health()
+    ended(health, Rejected("no such model", upstream_status=404))
+    ended(health, Rejected("no credit", upstream_status=402), now=NOW + 60)
+    health.listed(KEY)
+    assert health.admits(KEY, NOW + 60) is not None
+
+
 def test_a_failing_member_is_not_entered() -> None:
     """While it cools it is refused, with the reason; others are not concerned."""
     health = broken()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fusiond.errors import MemberError, Truncated
-from fusiond.events import Event
+from fusiond.events import Event, Opened
 from fusiond.members import openai
 from fusiond.members.dialects import MOST_TOKENS, Halves, Places, count, only_text, reason_of
 from fusiond.members.openai import Chunks
@@ -109,6 +109,15 @@ CHUNKS = st.sampled_from([ORDINARY, {**ORDINARY, "id": "gen-1"}, ordinary("a\ud8
     },
 )
 PAYLOADS = CHUNKS.map(json.dumps).map(str.encode) | st.sampled_from([b"[DONE]", b"4", b"[]", b"{", json.dumps("\ud83d").encode()])
+
+
+@pytest.mark.parametrize("number", ["", "gen-\ud800", "gen 1", "gen-é", "x" * 201, "a\nb", 7, None, ["gen-1"]])
+def test_a_number_that_is_none(number: object) -> None:
+    """It is not taken, and the next one is."""
+    chunks = Chunks("a", numbered=True)
+    assert chunks.opened(number) is None
+    said = [json.dumps({"id": name, "choices": [{"index": 0, "delta": {"content": "x"}}]}).encode() for name in (number, "gen-1", "gen-2")]
+    assert [event for event in chunks.read(said) if isinstance(event, Opened)] == [Opened(member="a", generation="gen-1")]
 
 
 def told(reads: list[list[bytes]], numbered: bool) -> tuple[list[list[Event]], list[Event] | str]:

@@ -7,6 +7,7 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -157,7 +158,7 @@ async def test_how_a_connection_fails(steps: list[Step], kind: type[MemberError]
 async def test_a_status_is_kept() -> None:
     """For whoever decides whether and when to ask again."""
     scripts = {
-        "a": [Script(Status(429, headers={"Retry-After": "7"})), Script(Status(503, headers={"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}))]
+        "a": [Script(Status(429, headers={"Retry-After": "7"})), Script(Status(503, headers={"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}))]
     }
     async with OpenAIUpstream(scripts) as upstream, link(upstream.url) as way:
         with pytest.raises(Rejected) as many:
@@ -263,26 +264,41 @@ SERVED = Script(Say("4"), Finish())
 STALE = [pytest.param(Close(), id="closed"), pytest.param(Reset(), id="reset")]
 
 
-async def asked_of(link: Link, **facts: Any) -> bytes:
+async def asked_of(link: Link, *, afresh: bool = False, **facts: Any) -> bytes:
     """What such a member answers."""
     waiting = patience()
-    async with link.post("/chat/completions", {"model": "a"}, waiting, call(**facts)) as response:
+    async with link.post("/chat/completions", {"model": "a"}, waiting, replace(call(**facts), afresh=afresh)) as response:
         return b"".join([piece async for piece in pieces(response, waiting)])
 
 
 @pytest.mark.parametrize("end", STALE)
 async def test_a_connection_that_was_closed_meanwhile(end: Step) -> None:
-    """Whoever costs nothing is asked once more, over a new connection that serves nobody else; never twice."""
-    scripts = [SERVED, Script(end), Script(Say("5"), Finish()), SERVED, Script(end), Script(end), SERVED]
+    """Nobody is asked twice here, but it is said; who asks once more has a new connection, which serves nobody else."""
+    scripts = [SERVED, Script(end), Script(Say("5"), Finish()), SERVED, Script(end), Script(end)]
     async with OpenAIUpstream({"a": scripts}) as upstream, link(upstream.url) as way:
-        assert b'"4"' in await asked_of(way)
-        assert b'"5"' in await asked_of(way)
-        await upstream.gone()
-        assert b'"4"' in await asked_of(way)
-        with pytest.raises(Unreachable):
-            await asked_of(way)
+        for stale in (True, False):
+            assert b'"4"' in await asked_of(way)
+            with pytest.raises(Unreachable) as closed:
+                await asked_of(way)
+            assert (closed.value.stale, closed.value.lost, closed.value.unbilled) == (True, False, False)
+            if stale:
+                assert b'"5"' in await asked_of(way, afresh=True)
+            else:
+                with pytest.raises(Unreachable) as broken:
+                    await asked_of(way, afresh=True)
+                assert not broken.value.stale
+            await upstream.gone()
         assert len(upstream.chats) == 6
-        await upstream.gone()
+
+
+@pytest.mark.parametrize("end", STALE)
+async def test_a_look_over_a_connection_that_was_closed_meanwhile(end: Step) -> None:
+    """Nobody above counts its retries: it is repeated here, once."""
+    async with OpenAIUpstream({"a": SERVED}) as upstream, link(upstream.url) as way:
+        listed = await way.get("/models", patience())
+        upstream.pages["/v1/models"] = [Script(end), Script(Status(200, listed))]
+        assert await way.get("/models", patience()) == listed
+        assert len([asked for asked in upstream.requests if asked.path == "/v1/models"]) == 3
 
 
 @pytest.mark.parametrize("end", STALE)
@@ -299,9 +315,9 @@ async def test_a_paid_call_is_not_made_twice(end: Step) -> None:
 async def test_a_new_connection_that_breaks_is_an_error(steps: list[Step]) -> None:
     """It was not there before, so it is no accident of the pool's."""
     async with OpenAIUpstream({"a": [Script(*steps), SERVED]}) as upstream, link(upstream.url) as way:
-        with pytest.raises(Unreachable):
+        with pytest.raises(Unreachable) as broken:
             await asked_of(way)
-        assert len(upstream.chats) == 1
+        assert (len(upstream.chats), broken.value.stale) == (1, False)
 
 
 @pytest.mark.parametrize("steps", [[Wire("HTTP/1.1 200 OK\r\nConte"), Close()], [Head(), Close()]], ids=["half a head", "a head"])

@@ -238,6 +238,21 @@ def test_counts_that_are_none(count: bytes) -> None:
     assert (events, reader.end) == ([Text(member="a", text="4")], Finished(member="a", reason="stop"))
 
 
+@pytest.mark.parametrize(
+    ("counts", "used"),
+    [
+        ({}, []),
+        ({"prompt_eval_count": 0, "eval_count": 0}, []),
+        ({"eval_count": 3}, [Usage(member="a", prompt_tokens=0, completion_tokens=3)]),
+        ({"prompt_eval_count": 7}, [Usage(member="a", prompt_tokens=7, completion_tokens=0)]),
+    ],
+)
+def test_counts_that_are_not_told(counts: dict[str, int], used: list[Usage]) -> None:
+    """No usage rather than one of nothing."""
+    events, _ = read({"message": {"content": "4"}, "done": True, "done_reason": "stop", **counts})
+    assert events == [Text(member="a", text="4"), *used]
+
+
 def test_what_comes_after_the_end() -> None:
     """It is no part of the answer, whatever it is."""
     events, reader = read({"message": {"content": "4"}, "done": True}, {"message": {"content": "5"}}, b"garbage", {"error": "gone"})

@@ -192,7 +192,7 @@ async def test_a_cost() -> None:
     """Taken as it is written, not as a float."""
     used = b'data: {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": null, "cost": 0.0001}}\n\n'
     transcript = await answered(Say("4"), Raw(used), Finish(), NoUsage())
-    assert transcript.usage == Usage(member="a", prompt_tokens=3, completion_tokens=0, cost=Decimal("0.0001"))
+    assert transcript.usage == Usage(member="a", prompt_tokens=3, completion_tokens=0, cost=Decimal("0.0001"), final=False)
 
 
 async def test_one_byte_at_a_time() -> None:

@@ -101,7 +101,7 @@ async def test_the_total(clock: Clock) -> None:
             await clock.wait(1)
             patience.heard()
 
-    with pytest.raises(TimedOut, match=r"not finished within its deadline \(10 s"):
+    with pytest.raises(TimedOut, match=r"not finished within 10 s$"):
         await chatter()
     assert clock.now == 1010
 
@@ -109,9 +109,33 @@ async def test_the_total(clock: Clock) -> None:
 async def test_the_requests_own_deadline(clock: Clock) -> None:
     """It is never later than the request's."""
     clock.made(total=100, deadline=clock.now + 3)
-    with pytest.raises(TimedOut, match="deadline"):
+    with pytest.raises(TimedOut, match="not finished within 3 s, which is all the time that the request had"):
         await clock.wait(4)
     assert clock.now == 1003
+
+
+@pytest.mark.parametrize(
+    ("seconds", "heard", "limits", "ours", "words"),
+    [
+        (3, False, {}, True, "within 3 s, which is all"),
+        (3, True, {"stall": 9}, True, "within 3 s, which is all"),
+        (20, False, {"first_token": 10}, False, "no first token within 10 s"),
+        (10, False, {"first_token": 10}, False, "no first token within 10 s"),
+        (9.9, False, {"first_token": 10}, False, "no first token within 10 s"),
+        (8.9, False, {"first_token": 10}, True, "within 8.9 s, which is all"),
+        (9.9, True, {"stall": 10}, False, "silent for 10 s"),
+        (50, False, {"total": 7}, False, "not finished within 7 s$"),
+        (6.9, False, {"total": 7}, False, "not finished within 7 s$"),
+    ],
+)
+async def test_whose_limit_has_passed(clock: Clock, seconds: float, heard: bool, limits: dict[str, float], ours: bool, words: str) -> None:
+    """The request's, which says nothing of the member, or one of the member's own; where both are about the same it is the member's."""
+    patience = clock.made(**{"first_token": 30, "stall": 30, **limits}, deadline=clock.now + seconds)
+    if heard:
+        patience.heard()
+    with pytest.raises(TimedOut, match=words) as late:
+        await clock.wait(100)
+    assert late.value.ours is ours
 
 
 async def test_a_slow_client_does_not_make_a_member_late(clock: Clock) -> None:

@@ -53,6 +53,8 @@ def until(breaker: Breaker, now: float = NOW) -> float:
 MEANINGS: list[tuple[MemberError, Meaning]] = [
     (Unreachable("x"), "failure"),
     (TimedOut("x"), "failure"),
+    (TimedOut("x", queued=True), "nothing"),
+    (TimedOut("x", ours=True), "nothing"),
     (Garbled("x"), "failure"),
     (Truncated("x"), "failure"),
     (MemberError("x"), "failure"),
@@ -94,7 +96,10 @@ MEANINGS: list[tuple[MemberError, Meaning]] = [
 
 def named(value: object) -> str | None:
     """What tells one error from another."""
-    return f"{value.reason}-{getattr(value, 'upstream_status', '')}-{value.message}" if isinstance(value, MemberError) else None
+    if not isinstance(value, MemberError):
+        return None
+    flags = [flag for flag in ("queued", "ours") if getattr(value, flag, False)]
+    return "-".join([value.reason, *flags, str(getattr(value, "upstream_status", "")), value.message])
 
 
 def that_mean(wanted: Meaning) -> list[MemberError]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf, nan
+from math import inf
 
 import pytest
 from hypothesis import given
@@ -45,6 +45,7 @@ ONCE_MORE = [
     (rejected(503, 5.0), 5.0),
     (rejected(529, 2), 2.0),
 ]
+STALE = Unreachable("x", stale=True)
 NEVER = [
     TimedOut("x"),
     Garbled("x"),
@@ -58,7 +59,7 @@ NEVER = [
     MemberError("x"),
     *(rejected(status) for status in (None, 400, 401, 402, 403, 404, 408, 413, 422, 429, 500, 503, 504, 524, 529)),
     *(rejected(status, 1.0) for status in (None, 400, 401, 402, 404, 500)),
-    *(rejected(429, wait) for wait in (0.0, -1.0, 5.01, inf, nan)),
+    *(rejected(429, wait) for wait in (0.0, 5.01, inf)),
     rejected(502, 60.0),
 ]
 
@@ -70,6 +71,12 @@ def test_what_may_pass(error: MemberError, asked: float, attempt: int, ceiling: 
     for jitter in (0.0, 0.25, 1.0):
         assert retry_after(error, attempt, NOW, inf, jitter) == pytest.approx(asked + jitter * ceiling)
     assert retry_after(error, 3, NOW, inf, 0.0) is None
+
+
+def test_a_stale_connection() -> None:
+    """Another one is taken at once, however the wait would be drawn, and it counts as any other retry."""
+    assert [retry_after(STALE, attempt, NOW, NOW + 1, 1.0) for attempt in (1, 2, 3)] == [0.0, 0.0, None]
+    assert retry_after(STALE, 1, NOW, NOW, 1.0) is None
 
 
 @pytest.mark.parametrize("error", NEVER, ids=named)

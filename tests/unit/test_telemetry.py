@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from fusiond.call import Call
-from fusiond.errors import AllFailed, Rejected, TimedOut, Unreachable
+from fusiond.errors import AllFailed, Cooling, MemberError, NoTime, Rejected, TimedOut, Unreachable
 from fusiond.events import Event, Failed, Finished, Text, Usage, fold
 from fusiond.fuse.outcome import UNDECIDED, Decided
 from fusiond.merge import Part
@@ -74,10 +74,11 @@ def member(report: Report, name: str) -> MemberReport:
         ([Failed(member="a", error=Unreachable("no connection"))], {}, "failed", "unreachable: no connection"),
         ([Failed(member="a", error=Rejected("no", upstream_status=500))], {"a": None}, "failed", "rejected: no"),
         ([Failed(member="a", error=TimedOut("too slow"))], {}, "timed_out", "timed_out: too slow"),
+        ([Failed(member="a", error=NoTime())], {}, "skipped", "deadline: was not asked: no time was left"),
         ([Text(member="a", text="ye")], {}, "cancelled", None),
         ([], {}, "cancelled", None),
     ],
-    ids=["key", "no vote", "no key", "unreachable", "rejected", "timed out", "cut", "silent"],
+    ids=["key", "no vote", "no key", "unreachable", "rejected", "timed out", "no time", "cut", "silent"],
 )
 def test_the_status_of_a_member(events: list[Event], keys: dict[str, str | None], status: str, error: str | None) -> None:
     """From how its stream ended, and whether it said something that counts; with the key, the text and the reason."""
@@ -85,6 +86,36 @@ def test_the_status_of_a_member(events: list[Event], keys: dict[str, str | None]
     found = member(told(made, part(call_of(made, "a"), *events), decided=Decided(voice="a", decision=None, keys=keys)), "a")
     assert (found.status, found.error, found.key) == (status, error, keys.get("a"))
     assert found.text == fold(events).text
+
+
+@pytest.mark.parametrize(
+    ("events", "status", "error"),
+    [
+        ([Text(member="b", text="no"), FINISHED], "cancelled", None),
+        ([Text(member="b", text="n"), Failed(member="b", error=Unreachable("gone"))], "cancelled", None),
+        ([Failed(member="b", error=TimedOut("late"))], "cancelled", None),
+        ([Failed(member="b", error=Cooling("failed lately"))], "skipped", "cooling: failed lately"),
+    ],
+    ids=["answered", "failed", "late", "not asked"],
+)
+def test_who_ended_unheard_was_not_needed(events: list[Event], status: str, error: str | None) -> None:
+    """The outcome stood before: its text is no answer, its failure makes nothing less, and what it used is counted all the same."""
+    made = planned("a", "b")
+    unheard = replace(part(call_of(made, "b"), used(20, 7, "0.01"), *events), dismissed=True)
+    decided = Decided(voice="a", decision="agreed", agreement=1.0, keys={"a": "yes"})
+    report = told(made, part(call_of(made, "a"), Text(member="a", text="yes"), used(10, 5), FINISHED), unheard, decided=decided)
+    found = member(report, "b")
+    assert (found.status, found.error, found.key, found.text) == (status, error, None, "")
+    assert report.degraded == (("members",) if error else ())
+    assert (report.totals.prompt_tokens, report.cost_usd, found.cost_usd) == (30, Decimal("0.01"), Decimal("0.01"))
+
+
+def test_what_was_said_before_it_was_cancelled_is_told() -> None:
+    """It is a piece, and said to be one."""
+    made = planned("a", "b")
+    cut = replace(part(call_of(made, "b"), Text(member="b", text="n")), dismissed=True)
+    found = member(told(made, part(call_of(made, "a"), FINISHED), cut), "b")
+    assert (found.status, found.text) == ("cancelled", "n")
 
 
 def test_who_was_left_out_is_told_behind_those_who_were_asked() -> None:
@@ -143,10 +174,11 @@ def test_what_was_decided_is_told_as_it_is() -> None:
         ({}, TimedOut("slow"), False, ("members",)),
         ({}, TimedOut("slow"), True, ("members", "deadline")),
         ({}, Unreachable("gone"), True, ("members",)),
+        ({}, NoTime(), True, ("deadline",)),
     ],
-    ids=["whole", "failed", "unavailable", "unpaid", "both", "its own time", "the request's time", "late, but not for it"],
+    ids=["whole", "failed", "unavailable", "unpaid", "both", "its own time", "the request's time", "late, but not for it", "no time"],
 )
-def test_what_makes_an_answer_less(facts: dict[str, Any], error: Unreachable | TimedOut | None, late: bool, degraded: tuple[str, ...]) -> None:
+def test_what_makes_an_answer_less(facts: dict[str, Any], error: MemberError | None, late: bool, degraded: tuple[str, ...]) -> None:
     """Members that failed or were left out, money, and the request's own deadline, but not a member's."""
     made = planned("a", "b", "c", facts={"c": facts})
     end = FINISHED if error is None else Failed(member="b", error=error)
@@ -204,6 +236,16 @@ def test_what_nobody_counted_is_a_quarter_of_its_bytes(text: str, answer: str, p
     report = told(made, part(call_of(made, "a"), Text(member="a", text=answer), FINISHED), decided=Decided(voice="a", decision="agreed"))
     assert (report.prompt_tokens, report.completion_tokens, report.estimated) == (prompt, completion, True)
     assert report.totals == Totals(calls=1)
+
+
+@pytest.mark.parametrize(("counted", "tokens"), [((0, 0), (10, 1)), ((0, 5), (10, 5)), ((7, 0), (7, 1))])
+def test_no_tokens_are_no_count(counted: tuple[int, int], tokens: tuple[int, int]) -> None:
+    """No prompt is without any, and no answer either: what was not told is estimated."""
+    made = planned("a", text="x" * 40, model="a")
+    report = told(
+        made, part(call_of(made, "a"), Text(member="a", text="yes"), used(*counted), FINISHED), decided=Decided(voice="a", decision="relayed")
+    )
+    assert (report.prompt_tokens, report.completion_tokens, report.estimated) == (*tokens, True)
 
 
 def test_one_of_the_two_may_be_an_estimate() -> None:
