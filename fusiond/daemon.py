@@ -140,9 +140,9 @@ class Daemon:
         log.info("revision %d serves", new.number)
 
     async def _reloads(self) -> None:
+        await asyncio.sleep(LOOK_AFTER_SECONDS)
         from fusiond.reload import changes  # noqa: PLC0415  # once the daemon is there
 
-        await asyncio.sleep(LOOK_AFTER_SECONDS)
         async with aclosing(changes(self._watched, self._poke)) as occasions:
             async for _ in occasions:
                 await self.reload()
@@ -201,9 +201,9 @@ class Daemon:
 
     async def _settles(self) -> None:
         """Ask for the bills of calls that were cut off."""
+        await self._keep.opened.wait()
         from fusiond.bills import Bills  # noqa: PLC0415  # once the daemon is there
 
-        await self._keep.opened.wait()
         bills = Bills(self._keep.ledger)
         while True:
             await asyncio.sleep(PAUSE_SECONDS)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, Protocol
 
+from fusiond.call import Call
 from fusiond.catalog import shortened
 from fusiond.chat import Request
 from fusiond.config.tree import Privacy
@@ -224,16 +225,22 @@ def _left_out(skip: Skipped) -> MemberReport:
 
 def _degraded(plan: Plan, parts: Parts, decided: Decided, bill: Bill, now: float) -> tuple[Degraded, ...]:
     """Everything that made this answer less than it could have been, each once."""
-    ended = [(part.call.role, error) for part in parts.values() if (error := _failure(part))]
-    failed = [error for role, error in ended if role == "panel"]
-    unasked = [error.reason for role, error in ended if isinstance(error, UNASKED)]
-    missing = [skip.reason for skip in plan.skipped] + unasked + ["failed" for error in failed if not isinstance(error, UNASKED)]
+    ended = [(part.call, error) for part in parts.values() if (error := _failure(part))]
+    failed = [error for call, error in ended if call.role == "panel"]
+    unasked = [error.reason for _, error in ended if isinstance(error, UNASKED)]
+    silent = [_silence(call, error) for call, error in ended if call.role == "panel" and not isinstance(error, UNASKED)]
+    missing = [skip.reason for skip in plan.skipped] + unasked + silent
     found: list[Degraded] = [*decided.degraded, *(_LACK.get(reason, "members") for reason in missing)]
     if decided.voice in bill.capped:
         found.append("output_capped")
     if now >= plan.deadline and any(isinstance(error, TimedOut) for error in failed):
         found.append("deadline")
     return tuple(dict.fromkeys(found))
+
+
+def _silence(call: Call, error: MemberError) -> str:
+    """Why a member that was asked is missing: who is far away and cannot be reached is so for want of a network."""
+    return "offline" if error.lost and call.member.place == "remote" else error.reason
 
 
 def _delivered_tokens(plan: Plan, parts: Parts, decided: Decided) -> tuple[int, int, bool]:

@@ -18,6 +18,9 @@ from fusiond.config.lines import lines
 SIZE_LIMIT = 4 * 1024 * 1024
 """Bytes. A configuration is written by hand; what is larger is another file."""
 
+INTEGER_BITS = 63
+"""And a sign: what TOML asks its readers to hold."""
+
 DEPTH_LIMIT = 32
 """Tables and arrays inside each other."""
 
@@ -142,7 +145,7 @@ def _unusable(path: Path, reason: str, *, line: int | None = None, column: int |
 
 
 def _unfit(table: Table) -> Iterator[Fault]:
-    """What TOML allows and no key of ours can be: dates, and depth without end."""
+    """What TOML or its reader allows and no key of ours can be: dates, numbers and depth without end."""
     rest: list[tuple[tuple[Key, ...], Any]] = [((), table)]
     while rest:
         path, value = rest.pop()
@@ -154,6 +157,8 @@ def _unfit(table: Table) -> Iterator[Fault]:
             rest += [((*path, index), inner) for index, inner in enumerate(value)]
         elif isinstance(value, date | time):
             yield Fault(path=path, reason="is a date or a time; if a string is meant, put it in quotation marks")
+        elif isinstance(value, int) and value.bit_length() > INTEGER_BITS:
+            yield Fault(path=path, reason=f"is a whole number of more than {INTEGER_BITS + 1} bits")
 
 
 def _included(main: Source) -> list[Path]:

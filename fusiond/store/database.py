@@ -30,8 +30,9 @@ log = logging.getLogger(__name__)
 GATHER_SECONDS = 0.05
 """How long a write waits for others, where nobody waits for it: a transaction costs more than what is in it."""
 
-MOMENT_SECONDS = 0.004
-"""How long also somebody who waits is kept for others: those who ask at the same time share a commit."""
+MOMENT_SECONDS, CROWDED_SECONDS = 0.001, 0.012
+"""How long also somebody who waits is kept for others, who share the commit: the second where the last one was shared. A transaction costs as much as
+a request's other work, and what waits for it is a call that leaves this machine."""
 
 RETRY_SECONDS = 1.0
 """How long a refused commit waits for its next try, where nobody calls for it before."""
@@ -76,6 +77,7 @@ class Database:
         self._told = 0  # those who waited for so many writes have heard that one was taken out
         self._untold: str | None = None  # why a write was taken out, when nobody was waiting for it yet
         self._called = False
+        self._crowded = False  # whether several waited for the last commit
         self._closing = False
         self._writer: threading.Thread | None = None
 
@@ -181,9 +183,10 @@ class Database:
             with self._turn:
                 self._turn.wait_for(lambda: self._called or self._queue)
                 self._turn.wait_for(lambda: self._called, timeout=RETRY_SECONDS if self.failing else GATHER_SECONDS)
-            time.sleep(MOMENT_SECONDS)
+            time.sleep(CROWDED_SECONDS if self._crowded else MOMENT_SECONDS)
             with self._turn:
                 self._called = False
+                self._crowded = len(self._waiters) > 1
                 last = self._closing
                 batch = tuple(self._queue)
             if batch:

@@ -178,6 +178,8 @@ def test_misspelt_key(write: Write) -> None:
             "[server]\ndrain_seconds = 2020-01-01",
             "server.drain_seconds: is a date or a time; if a string is meant, put it in quotation marks [line 2]",
         ),
+        (f"[members.x]\noptions = {{ seed = 0x{'f' * 4000} }}", "members.x.options.seed: is a whole number of more than 64 bits [line 2]"),
+        (f"[server]\nqueue = {2**63}", "server.queue: is a whole number of more than 64 bits [line 2]"),
         ("server = 1", "server: must be a table, not a whole number [line 1]"),
         ("members = []", "members: must be a table, not an array [line 1]"),
         ("members.x = 'y'", "members.x: must be a table, not a string [line 1]"),

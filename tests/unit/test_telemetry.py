@@ -16,6 +16,7 @@ from fusiond.fuse.outcome import UNDECIDED, Decided
 from fusiond.merge import Part
 from fusiond.plan import Plan, plan
 from fusiond.report import MemberReport, Report, Role, Totals
+from fusiond.tariff import Tariff
 from fusiond.telemetry import Given, log_request, reported
 from tests.asking import call, question
 from tests.planning import PROSE, YES_NO, call_of, catalog, situation
@@ -184,6 +185,15 @@ def test_what_makes_an_answer_less(facts: dict[str, Any], error: MemberError | N
     end = FINISHED if error is None else Failed(member="b", error=error)
     parts = part(call_of(made, "a"), FINISHED), part(call_of(made, "b"), end)
     assert told(made, *parts, now=made.deadline if late else NOW + 3).degraded == degraded
+
+
+@pytest.mark.parametrize(("lost", "degraded"), [(True, "offline"), (False, "members")])
+def test_who_is_far_away_and_cannot_be_reached_is_missing_for_want_of_a_network(lost: bool, degraded: str) -> None:
+    """Already in the request that notices it."""
+    nothing = Tariff.per_million(Decimal(0), Decimal(0))
+    made = planned("a", "b", facts={"b": {"place": "remote", "tariff": nothing}})
+    gone = Failed(member="b", error=Unreachable("gone", lost=lost))
+    assert told(made, part(call_of(made, "a"), FINISHED), part(call_of(made, "b"), gone)).degraded == (degraded,)
 
 
 def test_a_strategys_own_reasons_come_first_and_once() -> None:
