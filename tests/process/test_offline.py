@@ -184,7 +184,7 @@ async def a_hole(directory: Path) -> None:
     """Packets leave, and nothing comes back. The first request loses the time of one connection; later ones lose none, and say who is missing."""
     async with home(directory, dark) as inside:
         code, document, _ = await inside.ask("fusion/alone")
-        assert (code, document["fusion"]["degraded"]) == (200, ["fallback", "members"])
+        assert (code, document["fusion"]["degraded"]) == (200, ["fallback", "offline"])
         assert document["fusion"]["members"][0]["error"] == "unreachable: no connection within 5 s"
         for _ in range(3):
             code, document, seconds = await inside.ask("fusion/alone")
