@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import sqlite3
 import threading
 import time
@@ -30,9 +31,9 @@ log = logging.getLogger(__name__)
 GATHER_SECONDS = 0.05
 """How long a write waits for others, where nobody waits for it: a transaction costs more than what is in it."""
 
-MOMENT_SECONDS, CROWDED_SECONDS = 0.001, 0.012
-"""How long also somebody who waits is kept for others, who share the commit: the second where the last one was shared. A transaction costs as much as
-a request's other work, and what waits for it is a call that leaves this machine."""
+MOMENT_SECONDS, CROWDED_SECONDS = 0.001, 0.025
+"""How long also somebody who waits is kept for others, who share the commit: the second while one shared commit comes after the other. What waits
+here is a call that leaves this machine, which takes far longer; a commit of its own would cost a tenth of its processor time."""
 
 RETRY_SECONDS = 1.0
 """How long a refused commit waits for its next try, where nobody calls for it before."""
@@ -77,7 +78,7 @@ class Database:
         self._told = 0  # those who waited for so many writes have heard that one was taken out
         self._untold: str | None = None  # why a write was taken out, when nobody was waiting for it yet
         self._called = False
-        self._crowded = False  # whether several waited for the last commit
+        self._shared = -math.inf  # when several last waited for a commit (the monotonic clock)
         self._closing = False
         self._writer: threading.Thread | None = None
 
@@ -183,10 +184,11 @@ class Database:
             with self._turn:
                 self._turn.wait_for(lambda: self._called or self._queue)
                 self._turn.wait_for(lambda: self._called, timeout=RETRY_SECONDS if self.failing else GATHER_SECONDS)
-            time.sleep(CROWDED_SECONDS if self._crowded else MOMENT_SECONDS)
+            time.sleep(CROWDED_SECONDS if time.monotonic() - self._shared < CROWDED_SECONDS else MOMENT_SECONDS)
             with self._turn:
                 self._called = False
-                self._crowded = len(self._waiters) > 1
+                if len(self._waiters) > 1:
+                    self._shared = time.monotonic()
                 last = self._closing
                 batch = tuple(self._queue)
             if batch:
