@@ -17,9 +17,10 @@ import pytest
 from tests.faults.conftest import running
 from tests.serving import chunks, question
 from tests.upstreams.openai import OpenAIUpstream
-from tests.upstreams.script import Finish, Say, Script
+from tests.upstreams.script import Finish, Say, Script, Wait
 
 YES = Script(Say("Yes."), Finish())
+SLOWER = Script(Wait(0.1), Say("Yes."), Finish())  # so that nobody's vote is settled before all are asked
 FREE = "price = { input = 0, output = 0 }\n"
 KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIB\n-----END RSA PRIVATE KEY-----"
 VOTED = "Is 7 prime? Answer yes or no."
@@ -90,7 +91,7 @@ def places(near: str, beside: str, far: str) -> str:
 async def world(directory: Path, more: str = "") -> AsyncIterator[World]:
     """All of it."""
     far = OpenAIUpstream({"far": YES})
-    async with OpenAIUpstream({"near": YES, "near2": YES}) as near, OpenAIUpstream({"beside": YES}) as beside, far:
+    async with OpenAIUpstream({"near": SLOWER, "near2": SLOWER}) as near, OpenAIUpstream({"beside": YES}) as beside, far:
         async with asked(places(near.url, beside.url, far.url) + PANELS + more, directory) as client:
             yield World(client=client, near=near, beside=beside, far=far)
 
