@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
+import re
 import sys
 import types
 import typing
@@ -13,15 +15,14 @@ from decimal import Decimal
 from enum import Enum
 from itertools import count
 from typing import Any, NamedTuple
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusiond import guard
 from fusiond.chat import Format, FunctionCall, ImagePart, Message, Overrides, Request, Sampling, TextPart, Tool, ToolChoice
-from fusiond.guard import BYTES_EACH, DEEPEST, OPENED, OPENED_BYTES, TOO_MUCH, Patterns, fault
+from fusiond.guard import TOO_MUCH, Patterns, fault
 
 SECRET = 'BEGIN "kéy"\nAb/9\\x\nEND'
 FINDER = Patterns([r'BEGIN "k.y"\nAb/9\\x\nEND'])
@@ -149,7 +150,9 @@ def test_a_text_of_another_type_is_read_as_a_text() -> None:
 
 def test_a_secret_may_be_split_over_parts() -> None:
     """The parts of one message are read together; each is still read alone."""
+    assert SECRET[11] == "\n"
     assert FINDER.match(asking(SECRET[:8], SECRET[8:]))
+    assert FINDER.match(asking(SECRET[:11], SECRET[12:]))  # some servers put them on lines of their own
     assert Patterns(["^sk-"]).match(asking("my key:", "sk-1"))
     assert FINDER.match(replace(PLAIN, messages=(*asking(SECRET[:8]).messages, *asking(SECRET[8:]).messages))) is None
 
@@ -195,6 +198,41 @@ WRAPPINGS: dict[str, str] = {
     "JSON after a URL in it": json.dumps(["data:,", "data:image/png;base64,AAAA", SECRET]),
     "JSON after a head that does not end": json.dumps(["data:image/png;x", url(SECRET.encode())]),
     "JSON after a URL outside of a string": "[data:," + json.dumps(SECRET),
+    "JSON after what is none": '{"a": "\\q", ' + json.dumps(SECRET),
+    "JSON in a sentence": f"It said {json.dumps(SECRET)} and no more.",
+    "a picture by name only": url(SECRET.encode(), "image/png"),
+    "a sound by name only": url(SECRET.encode(), "audio/wav"),
+    "no URL": url(SECRET.encode()).replace("data:", "date:"),
+    "base64 alone": base64.b64encode((SECRET * 4).encode()).decode(),
+    "base64 in lines": base64.encodebytes((SECRET * 9).encode()).decode(),
+    "base64 in short lines": "\n".join(re.findall(".{1,60}", base64.b64encode((SECRET * 9).encode()).decode())),
+    "base64 in lines of JSON": json.dumps({"content": base64.encodebytes((SECRET * 9).encode()).decode()}),
+    "base64 as PHP writes JSON": json.dumps([base64.b64encode((SECRET * 3 + "???").encode()).decode()]).replace("/", "\\/"),
+    "base64 as .NET writes JSON": json.dumps([base64.b64encode((SECRET * 3 + ">>>").encode()).decode()]).replace("+", "\\u002b"),
+    "base64 in the query of a URL": f"https://a.b/?c={quote(base64.b64encode((SECRET * 3).encode()).decode(), safe='')}",
+    "base64 in the path of a URL": f"https://a.b/ab/{base64.urlsafe_b64encode((SECRET * 9).encode()).decode()}",
+    "base64 after a word": f"token-{base64.b64encode((SECRET * 9).encode()).decode()}",
+    "tokens, one a line": "\n".join(base64.b64encode((text * 3).encode()).decode().rstrip("=") for text in ("abcdefghijklmnopqrstuvwxyz.", SECRET)),
+    "UTF-16 without a mark": url(SECRET.encode("utf-16-le")),
+    "UTF-16 without a mark, big end first": url(SECRET.encode("utf-16-be")),
+    "UTF-32 without a mark": url(SECRET.encode("utf-32-le")),
+    "UTF-32 without a mark, big end first": url(SECRET.encode("utf-32-be")),
+    "UTF-16 without a mark, in base64 alone": base64.b64encode((SECRET * 2).encode("utf-16-le")).decode(),
+    "hexadecimal": (SECRET * 2).encode().hex(),
+    "hexadecimal in lines": "\n".join(re.findall(".{1,60}", (SECRET * 3).encode().hex())),
+    "HTML": html.escape(SECRET),
+    "HTML by numbers": "".join(f"&#{ord(sign)};" for sign in SECRET),
+    "HTML by hexadecimal numbers": "".join(f"&#x{ord(sign):x};" for sign in SECRET),
+    "HTML with a blank that does not break": SECRET.replace(" ", "&nbsp;").replace('"', "&quot;"),
+    "escapes that are not needed": "".join(f"\\u{ord(sign):04X}" for sign in SECRET),
+    "escapes of other languages": "".join(f"\\x{ord(sign):02x}" for sign in SECRET),
+    "escapes of Markdown": SECRET.replace("\\", "\\\\").replace('"', '\\"').replace("/", "\\/"),
+    "percents without a URL": quote(SECRET, safe=""),
+    "a blank that does not break": SECRET.replace(" ", "\xa0"),
+    "a soft hyphen": "\xad".join(SECRET),
+    "signs without width": "\u200b".join(SECRET),
+    "zeros": "\0".join(SECRET),
+    "zeros in JSON": json.dumps(["\0".join(SECRET)]),
     "beside half a character": "\ud800" + SECRET + "\udc00",
     "beside nothing": "\x00" + SECRET + "\x00",
 }
@@ -216,9 +254,10 @@ def test_a_secret_is_found_in_a_wrapping(name: str) -> None:
         "",
         "BEGIN END",
         json.dumps({"a": SECRET})[:12],  # breaks off before the secret ends
-        '{"a": "\\q", ' + json.dumps(SECRET),  # is no JSON before the secret comes
-        url(SECRET.encode(), "image/png"),
-        url(SECRET.encode()).replace("data:", "date:"),
+        url(b"\x89PNG\r\n\x1a\n" + SECRET.encode(), "image/png"),  # nobody reads what is in a picture's bytes
+        url(b"\xff\xd8\xff\xe0" + SECRET.encode(), "text/plain"),  # whatever is said of it
+        url(b"PK\x03\x04" + SECRET.encode(), "application/zip"),
+        base64.b64encode(SECRET.encode()).decode(),  # too short to be told from a word
         "data:text/plain;base64,",
         "data:text/plain;base64,=",
         "data:text/plain;base64,%",
@@ -258,14 +297,6 @@ def test_a_string_that_reads_the_same_in_its_json_is_read_alone(before: str) -> 
     assert Patterns([r"^sk-3$"]).match(asking(arguments)) is None
 
 
-@given(st.lists(st.sampled_from([*b"%=4aF\r\n_ \x00\xff", *b"%%%"])).map(bytes), st.integers(4, 9))
-def test_percents_are_decoded_as_everywhere(quoted: bytes, chunk: int) -> None:
-    """Like the standard library does it, wherever the text is cut for it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(guard, "_CHUNK", chunk)
-        assert guard._unquoted(b"%4" + quoted + b"1", 2, 2 + len(quoted)) == unquote_to_bytes(quoted)
-
-
 def as_json(text: str) -> str:
     """In JSON."""
     return json.dumps({"a": [1, text]})
@@ -276,12 +307,17 @@ def as_base64(text: str) -> str:
     return f"see {url(text.encode(errors='replace'))} there"
 
 
+def as_html(text: str) -> str:
+    """As HTML."""
+    return f"<p>{html.escape(text)}</p>"
+
+
 def as_percents(text: str) -> str:
     """In a URL without base64, in the middle of a text."""
     return f"see data:,{quote(text, errors='replace')} there"
 
 
-wrapped = st.lists(st.sampled_from([as_json, as_base64, as_percents]), max_size=DEEPEST)
+wrapped = st.lists(st.sampled_from([as_json, as_base64, as_percents, as_html]), max_size=7)
 words = st.text(max_size=12)
 documents = st.recursive(words | st.integers() | st.none() | st.floats(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner))
 schemas = st.dictionaries(words, documents, max_size=3)
@@ -389,6 +425,8 @@ def test_a_faulty_pattern_is_never_skipped() -> None:
     """Without the check it would fail at the first request."""
     with pytest.raises(ValueError, match="lookahead"):
         Patterns(["a", "(?=b)"]).match(PLAIN)
+    with pytest.raises(ValueError, match="range"):
+        Patterns(["[z-a]word"]).match(PLAIN)
 
 
 def test_the_pattern_that_matches_is_named() -> None:
@@ -432,64 +470,44 @@ def test_what_overflows_the_memory_is_found_all_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['["', "data:,", "data:;base64,QUJD", 'data:,["', '"\\"', "{", "\r\n", "%41", "data:text/plain;base64,ZGF0YTosZGF0YTos "]
-)
-def test_what_is_searched_grows_with_the_request(text: str) -> None:
-    """Twice as much of what is opened is twice as much to read, in all its readings together."""
-    once, twice = (sum(map(len, guard._texts(asking('["' + text * times)))) for times in (2000, 4000))
-    assert twice < 2.1 * once
-    assert once < 2 ** (DEEPEST + 1) * len(text) * 2000
-
-
-@pytest.mark.parametrize(
     "text",
-    ['["' + '\\n","' * (2 * OPENED), "data:," * (2 * OPENED), "data:image/png;base64,AA " * (6 * OPENED)],
-    ids=["strings of JSON", "URLs", "images"],
+    ["data:;base64,AA ", "data:text/plain;base64,ZGF0YTosZGF0YTos ", "%5C", "\\u005c", "&amp;#92;", '\\"', "\\\\", "A\n" * 70 + " "],
 )
-def test_what_holds_too_many_texts_must_not_leave(text: str) -> None:
-    """Nobody has seen what is in it, and nobody has the time to."""
-    assert FINDER.match(asking(text)) == TOO_MUCH
-    assert FINDER.match(asking(text[: len(text) // 8])) is None
+def test_what_holds_too_much_must_not_leave(text: str) -> None:
+    """Nobody has seen what is in it, and nobody has the time to. A share of it is looked through."""
+    assert FINDER.match(asking(text * (1 << 14))) in {None, TOO_MUCH}
+    assert FINDER.match(asking(text * (1 << 14), SECRET))
 
 
-def test_what_holds_too_much_text_must_not_leave() -> None:
-    """Base64 with a word after it is read with and without that word: twice as much to open, and twice that inside."""
+def test_what_never_comes_to_an_end_must_not_leave() -> None:
+    """Each of these stands for the beginning of the next. A few of them are looked through."""
+    assert FINDER.match(asking("\\" + "u005c" * 100)) is None
+    assert FINDER.match(asking("\\" + "u005c" * 100_000)) == TOO_MUCH
 
-    def wrapped(times: int) -> str:
-        text = "x" * (OPENED_BYTES // 4)
-        for _ in range(times):
-            text = url(text.ljust(-(-len(text) // 3) * 3).encode()) + " x"
-        return text
 
-    assert FINDER.match(asking(wrapped(2))) is None
-    assert FINDER.match(asking(wrapped(DEEPEST))) == TOO_MUCH
+def test_base64_that_may_end_here_or_there_is_read_both_ways() -> None:
+    """At every depth, and that is not too much."""
+    text = SECRET * (1 << 10)
+    for _ in range(9):
+        text = url(text.ljust(-(-len(text.encode()) // 3) * 3).encode()) + " x"
+    assert finds(text)
 
 
 def test_what_ordinary_texts_hold_is_opened() -> None:
     """Many strings, most with escapes; an agent's arguments inside the JSON of a log inside JSON."""
-    lines = [{"file": f"C:\\src\\main{number}.c", "text": f'printf("{number}\\n");'} for number in range(OPENED)]
-    assert len(lines) * 2 > OPENED
+    lines = [{"file": f"C:\\src\\main{number}.c", "text": f'printf("{number}\\n");'} for number in range(20_000)]
     inner = json.dumps([json.dumps(lines)])
     assert FINDER.match(asking(inner)) is None
     assert FINDER.match(asking(inner, json.dumps(SECRET))) == FINDER._patterns[0]
 
 
-@pytest.mark.parametrize("size", [1, 1 << 20])
-def test_the_share_of_a_text_grows_with_it(size: int) -> None:
-    """Twice the request, twice as much to open, and something for every request."""
-    allowance = guard._Allowance(size)
-    for _ in range(OPENED + size // BYTES_EACH):
-        allowance.spend(0)
-    with pytest.raises(guard._TooMuch):
-        allowance.spend(0)
-
-
-def test_wrappings_beyond_the_last_are_not_opened() -> None:
-    """Somewhere it ends, and quickly."""
+@pytest.mark.parametrize("wrap", [as_json, as_base64, as_percents, as_html])
+def test_it_is_found_however_deep(wrap: Callable[[str], str]) -> None:
+    """As long as it is not too much: then the request stays here as well."""
     text = SECRET
-    for _ in range(DEEPEST + 1):
-        text = url(text.encode())
-    assert not finds(text)
+    for _ in range(40):
+        text = wrap(text) if len(text) < 1 << 18 else text
+        assert finds(text)
 
 
 def test_a_schema_may_be_deep() -> None:

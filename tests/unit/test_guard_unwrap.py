@@ -211,6 +211,14 @@ def test_base64_may_be_broken_into_lines() -> None:
             assert KEY.match(asking(f"tls.key: {broken}")), (width, end)
     tokens = [base64.b64encode(token.encode()).decode().rstrip("=") for token in ("x" * 52, "y" * 64, PRIVATE, "z" * 70)]
     assert KEY.match(asking("\n".join(tokens)))
+    assert KEY.match(asking("\n".join(f"key{number}/{token}" for number, token in enumerate(tokens))))
+
+
+def test_digits_may_be_broken_too() -> None:
+    """What is hexadecimal in part is nothing that breaks."""
+    digits = PRIVATE.encode().hex()
+    for text in (digits, f"{digits}%3D{'0' * 81}", f"{digits}\n{'a' * 81}", f"{digits}0", "\n".join([digits] * 3)):
+        assert KEY.match(asking(f"x: {text}"))
 
 
 def test_words_are_no_base64() -> None:
