@@ -56,7 +56,7 @@ _LINES = re.compile(rf"(?:{_BREAK})*+(?:[{_LETTERS}]++|[ \t]*+(?:{_BREAK})++[ \t
 _WORDS = re.compile(rf"(?s)(?>(?>.{{0,{SHORTEST - 1}}} )++|.{{0,{SHORTEST - 1}}}[^\r\n\\%{_LETTERS}])*+".encode())
 """All that no long run of letters is in: from the end of a word to the last that is near, which is mostly a blank."""
 
-_HEXADECIMAL = re.compile(rb"(?:[0-9a-fA-F]{2})++")
+_HEXADECIMAL = re.compile(rb"[0-9a-fA-F]+")
 _PIECE = re.compile(rf"[{_LETTERS}]+".encode())
 _PROBE = 4096
 _MEDIA = re.compile(
@@ -292,7 +292,7 @@ def _unnamed(letters: bytes) -> Iterator[bytes]:
     whole, padding, _ = letters.partition(b"=")
     together = b"".join(_PIECE.findall(whole))
     long = [together, *(piece for piece in pieces if len(piece) >= SHORTEST and piece != together)]
-    digits = [bytes.fromhex(piece.decode()) for piece in long if _HEXADECIMAL.fullmatch(piece)]
+    digits = [bytes.fromhex(piece[: len(piece) // 2 * 2].decode()) for piece in long if _HEXADECIMAL.fullmatch(piece)]
     if len(digits) == len(long):
         return filter(_is_text, digits)
     ways = _from_any(together)
@@ -331,9 +331,9 @@ def _is_good_text(content: bytes) -> bool:
 
 def _coding(content: bytes) -> str | None:
     """The coding that a byte order mark tells, or zeros in their places."""
-    if told := next((coding for mark, coding in _MARKS.items() if content.startswith(mark)), None):
-        return told
-    if b"\0" in content:
+    if content.startswith(tuple(_MARKS)):
+        return next(coding for mark, coding in _MARKS.items() if content.startswith(mark))
+    if content.count(0) * 4 > len(content):
         for coding, (width, *places) in _ZEROS.items():
             if all(content[place::width].count(0) * width * 2 > len(content) for place in places):
                 return coding
