@@ -399,7 +399,7 @@ async def test_a_full_disk_stops_no_answer(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["a file", "below a file", "another's"])
 async def test_a_place_that_cannot_be_written_stops_no_answer(tmp_path: Path, kind: str) -> None:
-    """The same from the start: unpaid answers need no records."""
+    """The same from the start: unpaid answers need no records, unless they would leave this machine."""
     place = tmp_path / "state"
     if kind == "another's":
         place.mkdir(mode=0o777)
@@ -409,9 +409,14 @@ async def test_a_place_that_cannot_be_written_stops_no_answer(tmp_path: Path, ki
         place.write_text("")
     directory = place / "inner" if kind == "below a file" else place
     async with OpenAIUpstream({"a": YES}) as upstream:
-        arguments = configured(tmp_path, lab(upstream.url, "local", "a") + "[budget]\nper_day_usd = 1\n")
+        far = lab(upstream.url, "remote", "far").replace("lab", "other")
+        arguments = configured(tmp_path, lab(upstream.url, "local", "a") + far + "[budget]\nper_day_usd = 1\n")
         async with serving(*arguments, environment={"STATE_DIRECTORY": str(directory)}) as daemon, daemon.client() as client:
             assert await answer(client, "a") == "Yes."
+            async with client.post("/v1/chat/completions", json=question("far", VOTED)) as response:
+                assert response.status == 503
+                assert "what leaves this machine cannot be recorded" in (await response.json())["error"]["message"]
+            assert [chat.model for chat in upstream.chats] == ["a"]
             told = await status(client)
             assert told["ready"]
             assert "records.db" in told["records"]["error"]
