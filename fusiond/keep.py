@@ -139,7 +139,8 @@ class Keep:
         if revision.identity(member) in self.surprises and not member.paid:
             why = f"should cost nothing, and has been billed: say what it costs (members.{member.name}.price)"
             return Out(reason="unavailable", why=why, lasting=True)
-        if member.place != "local" and self.records.closed:
+        told_by_its_price = member.paid and self.ledger.closed
+        if member.place != "local" and self.records.closed and not told_by_its_price:
             return Out(reason="unavailable", why=f"what leaves this machine cannot be recorded: {self.records.fault}")
         if refusal := self.health.admits(revision.identity(member), now):
             lasting = self.health.disabled(revision.identity(member))

@@ -1,7 +1,7 @@
 """Whether a request holds what must not leave this machine: users' patterns over everything that a member would be shown.
 
 A pattern is searched in each text as it stands, and in what it says when it is unwrapped: escapes of JSON, percents, entities of HTML and base64 are
-undone, in every order and however deep. `^` and `$` are the edges of a line, of a text, and of what stands in quotation marks, as strings of JSON do.
+undone, one inside the other and however deep. `^` and `$` are the edges of a text, and in JSON those of each string and of each line in a string.
 The search takes linear time whatever the pattern is. It is RE2's, and pattern by pattern: a single pattern falls back to a slower way where its
 memory does not suffice, while a set of them, as its documentation says, can fail for want of it.
 
@@ -56,6 +56,7 @@ _NO_WORD = re.compile(r"(?s)\\[^A-Za-z0-9]|\\[AbBdDfnrsStvwWz]|\[\^?\]?(?:\[:\^?
 _ODD = re.compile(r"[\\|()\[]")
 _CERTAIN = re.compile(r"[A-Za-z0-9]+(?![*?+{])")
 _EDGES = {"^": "(?m:^)", r"\A": "(?m:^)", "$": "(?m:$)", r"\z": "(?m:$)"}
+"""What asks for an edge of a text, and what for that of a line: the edges of a text that stands on lines of its own are edges of lines."""
 
 
 class _Expression(Protocol):
