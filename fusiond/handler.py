@@ -38,12 +38,6 @@ from fusiond.wire.openai_overrides import privacy
 LARGE_BODY = 1024 * 1024
 """Bytes. A larger body is decoded beside the loop, which would stand still meanwhile."""
 
-CLIENT_GONE = 499
-"""The status in the log of a request whose client did not wait."""
-
-GONE = FusiondError("the client did not wait")
-GONE.status, GONE.code = CLIENT_GONE, "client_gone"
-
 PRIVACY, MAX_COST = "X-Fusiond-Privacy", "X-Fusiond-Max-Cost"
 DEPTHS = ("X-Fusiond-Depth", "x-openrouter-fusion-depth")
 DEEPEST = 1
@@ -53,6 +47,13 @@ _LONGEST_DEPTH = 6
 _AMOUNT = re.compile(r"\d{1,9}(?:\.\d{1,18})?|\.\d{1,18}")
 _UNPRINTABLE = re.compile(r"[^\x21-\x2b\x2d-\x7e]")
 _IGNORED_LIMIT = 32
+
+
+class ClientLeft(FusiondError):
+    """What a request is told to have ended in, in the log and the records, whose client did not wait."""
+
+    status = 499
+    code = "client_gone"
 
 
 async def answer(server: Server, http: web.Request) -> web.StreamResponse:
@@ -116,7 +117,7 @@ class _Unasked:
         request = self.request or Request(id=self.id, model=model, messages=())
         fusion, privacy = self._wish(request)
         log_refusal(request, error, took)
-        given = Given(status=error.status, milliseconds=took, error=None if error is GONE else error)
+        given = Given(status=error.status, milliseconds=took, error=None if isinstance(error, ClientLeft) else error)
         self.server.keep.records.add(refused(request, given, fusion, privacy))
 
     def _wish(self, request: Request) -> tuple[str | None, Privacy | Literal[""]]:
@@ -137,7 +138,7 @@ def _meaning(error: BaseException) -> FusiondError:
         case FusiondError():
             return error
         case asyncio.CancelledError() | ConnectionError():
-            return GONE
+            return ClientLeft("the client did not wait")
         case _:
             return BROKEN_BODY if isinstance(error, BROKEN) else INTERNAL
 
@@ -169,7 +170,7 @@ class Reply:
     def _over(self) -> None:
         """What became of it, for the log and the records. Many clients leave at the last word, before the end of the body: they have their answer."""
         self.server.served += 1
-        status = self.failure.status if self.failure else 200 if self.answer.finished else CLIENT_GONE
+        status = self.failure.status if self.failure else 200 if self.answer.finished else ClientLeft.status
         took = (asyncio.get_running_loop().time() - self.began) * 1000
         text = self.transcript.text if self.config.records.text else None
         given = Given(status=status, milliseconds=took, error=self.failure, text=text)

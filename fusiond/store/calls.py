@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from fusiond.store.amounts import joined
 from fusiond.store.database import Table
 from fusiond.store.opening import Schema
 
@@ -55,7 +56,7 @@ class CallRow(NamedTuple):
     @property
     def units(self) -> int:
         """1e-18 USD."""
-        return self.nano * 10**9 + self.atto
+        return joined(self.nano, self.atto)
 
 
 CALLS = Table("calls", CallRow._fields)
@@ -63,10 +64,10 @@ SAVED_BY = Table("savings", ("request", "day", "fusion", "nano", "atto"))
 
 COSTS = """
 SELECT day, member, fusion, count(*), sum(nano), sum(atto) FROM calls
-WHERE state != 'reserved' AND day BETWEEN ? AND ? GROUP BY day, member, fusion ORDER BY day DESC, member, fusion
+WHERE state != 'reserved' AND day >= ? GROUP BY day, member, fusion ORDER BY day DESC, member, fusion
 """
 
-SAVINGS = "SELECT day, fusion, count(*), sum(nano), sum(atto) FROM savings WHERE day BETWEEN ? AND ? GROUP BY day, fusion ORDER BY day DESC, fusion"
+SAVINGS = "SELECT day, fusion, count(*), sum(nano), sum(atto) FROM savings WHERE day >= ? GROUP BY day, fusion ORDER BY day DESC, fusion"
 
 SPENT = "SELECT day, member, fusion, sum(nano), sum(atto) FROM calls GROUP BY day, member, fusion"
 SAVED = "SELECT day, sum(nano), sum(atto) FROM savings GROUP BY day"

@@ -116,18 +116,19 @@ class Ledger:
 
     async def _take_up(self) -> None:
         """What was set aside counts on the day on which its call went out. A disk that is full does not keep it from being counted."""
-        for known in (self._spent, self._named, self._saved, self.unknown):
-            known.clear()
         self._database.put("UPDATE calls SET state = 'assumed' WHERE state = 'reserved'")
-        for key, day, seconds in await self._database.read("SELECT id, day, time FROM calls ORDER BY id DESC LIMIT 1"):
+        last = await self._database.read("SELECT id, day, time FROM calls ORDER BY id DESC LIMIT 1")
+        spent, saved = await self._database.read(SPENT), await self._database.read(SAVED)
+        unknown = await self._database.read(UNKNOWN, (self._clock() - ASKED_SECONDS,))
+        for known in (self._spent, self._named, self._saved):  # from here on nothing comes in between
+            known.clear()
+        for key, day, seconds in last:
             self._next, self._day, self._seen = key + 1, day, _date(seconds)
-        for day, member, fusion, nano, atto in await self._database.read(SPENT):
+        for day, member, fusion, nano, atto in spent:
             self._count(day, member, fusion, joined(nano, atto))
-        for day, nano, atto in await self._database.read(SAVED):
+        for day, nano, atto in saved:
             self._saved[_month(day)] += joined(nano, atto)
-        for columns in await self._database.read(UNKNOWN, (self._clock() - ASKED_SECONDS,)):
-            row = CallRow(*columns)
-            self.unknown[row.id] = row
+        self.unknown = {row.id: row for row in (CallRow(*columns) for columns in unknown)}
 
     def _enter_early(self) -> None:
         early, self._early = self._early, []
@@ -208,11 +209,13 @@ class Ledger:
         del self.unknown[key]
 
     def surprise(self, call: PaidCall, amount: Decimal) -> None:
-        """A bill for which nothing was set aside. It is not forgotten where there is no file for it yet."""
+        """A bill for which nothing was set aside. Where there is no file for it yet it counts, and gets its row once there is."""
+        self._count(self.day(), call.member, call.fusion, whole(amount))
         if self._closed:
             self._early.append((call, amount))
-        row = self._entered(call, "settled", amount, hurry=True)
-        self._count(row.day, row.member, row.fusion, row.units)
+            log.error("a bill of %s waits to be recorded: %s", call.member, self._closed)
+        else:
+            self._entered(call, "settled", amount, hurry=True)
 
     def doubt(self, call: PaidCall, generation: str) -> None:
         """A call that should cost nothing, and was cut off before it was told that it does not: that is asked for."""
@@ -240,18 +243,9 @@ class Ledger:
 
     async def costs(self, since: str = "") -> tuple[Sequence[Cost], Sequence[Saving]]:
         """Every day since *since* (YYYY-MM-DD): what was spent, newest first, and what was saved. Raises StoreError."""
-        return await self._lines(since, "9999-12-31")
-
-    async def aclose(self) -> None:
-        """Write what waits, and let the file go. A call that is still under way stays counted at its worst."""
-        self._closed = "the ledger is closed"
-        await self._database.aclose()
-
-    async def _lines(self, first: str, last: str) -> tuple[Sequence[Cost], Sequence[Saving]]:
-        """What the days from one to another cost and saved."""
         await self._database.flushed()
-        costs = await self._database.read(COSTS, (first, last))
-        savings = await self._database.read(SAVINGS, (first, last))
+        costs = await self._database.read(COSTS, (since,))
+        savings = await self._database.read(SAVINGS, (since,))
         return (
             [
                 Cost(day=day, member=member, fusion=fusion, calls=calls, usd=usd(joined(nano, atto)))
@@ -259,6 +253,11 @@ class Ledger:
             ],
             [Saving(day=day, fusion=fusion, requests=requests, usd=usd(joined(nano, atto))) for day, fusion, requests, nano, atto in savings],
         )
+
+    async def aclose(self) -> None:
+        """Write what waits, and let the file go. A call that is still under way stays counted at its worst."""
+        self._closed = "the ledger is closed"
+        await self._database.aclose()
 
     def _by(self, month: str, kind: str) -> dict[str, Decimal]:
         return {name: usd(units) for (when, what, name), units in sorted(self._named.items()) if (when, what) == (month, kind)}

@@ -11,12 +11,13 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -25,7 +26,7 @@ from hypothesis import strategies as st
 from fusiond.store import opening
 from fusiond.store.amounts import MOST, kept
 from fusiond.store.calls import SCHEMA
-from fusiond.store.database import StoreError
+from fusiond.store.database import StoreError, Value
 from fusiond.store.ledger import FILE, Ledger, PaidCall, Summary
 from tests.storing import elsewhere, mounted, prints, rows
 
@@ -130,6 +131,30 @@ async def test_a_bill_that_comes_while_there_is_no_file_is_not_forgotten(tmp_pat
     await second.aclose()
     async with ledger(tmp_path) as again:
         assert again.today() == USD("0.25")
+
+
+async def test_a_bill_that_comes_while_the_file_is_opened_takes_nobodys_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rows that are there stay as they are, and it counts once."""
+    async with ledger(tmp_path) as opened:
+        opened.settle(opened.reserve(call(), USD(1)), USD(1))
+    second = Ledger(tmp_path, Clock())
+    read = second._database.read
+
+    async def interrupted(sql: str, parameters: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
+        found = await read(sql, parameters)
+        second.surprise(call("free"), USD("0.125"))
+        return found
+
+    monkeypatch.setattr(second._database, "read", interrupted)
+    await second.open()
+    monkeypatch.undo()
+    await second.durable()
+    bills = len(rows(tmp_path / FILE, ALL))
+    assert second.today() == USD(1) + (bills - 1) * USD("0.125")
+    assert bills == 5
+    await second.aclose()
+    async with ledger(tmp_path) as again:
+        assert again.today() == USD("1.5")
 
 
 async def test_what_should_be_free_and_was_cut_off_is_asked_for(tmp_path: Path) -> None:
@@ -454,6 +479,7 @@ CHILD = r"""
 import asyncio, os, random, sys
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from fusiond.store.ledger import Ledger, PaidCall
 
 async def calls(ledger, bills, number):
