@@ -125,8 +125,13 @@ class Keep:
     @property
     def _all_well(self) -> bool:
         known = vars(self)  # what was not needed so far has nothing to tell
-        unwell = self.surprises or self.records.closed
-        return not unwell and not ("health" in known and not self.health.well) and not ("reach" in known and self.reach.lost)
+        unwell = (
+            self.surprises,
+            "records" in known and self.records.closed,
+            "health" in known and not self.health.well,
+            "reach" in known and self.reach.lost,
+        )
+        return not any(unwell)
 
     def _out(self, member: Member, revision: Revision, now: float) -> Out | None:
         from fusiond.situation import Out  # noqa: PLC0415  # see above
