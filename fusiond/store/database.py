@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,28 +120,30 @@ class Database:
         return True
 
     async def flushed(self, within: float | None = None) -> None:
-        """Return once everything put before is committed. Waits for so many seconds at most, where it is said how many.
+        """Return once everything put before is committed; see `flushing`."""
+        await self.flushing(within)
 
-        Raises StoreError where that took longer, where the disk refused (what was put stays queued, and is written when it can be), or where a
-        statement put before is wrong in itself (it is taken out, the others are written).
+    def flushing(self, within: float | None = None) -> asyncio.Future[None]:
+        """Have everything put before committed: done when it is. That takes so many seconds at most, where it is said how many.
+
+        Raises StoreError where the file is not open. It is the future's exception where that took longer, where the disk refused (what was put
+        stays queued, and is written when it can be), or where a statement put before is wrong in itself (it is taken out, the others are written).
         """
         loop = asyncio.get_running_loop()
         with self._turn:
+            waiter = _Waiter(until=self._accepted, loop=loop, future=loop.create_future())
             if self._untold is not None:
                 reason, self._untold = self._untold, None
-                raise StoreError(reason)
-            if self._settled == self._accepted:
-                return
-            self._check_open()
-            waiter = _Waiter(until=self._accepted, loop=loop, future=loop.create_future())
-            self._waiters.append(waiter)
-            self._call()
+                waiter.end(reason)
+            elif self._settled == self._accepted:
+                waiter.end(None)
+            else:
+                self._check_open()
+                self._waiters.append(waiter)
+                self._call()
         patience = None if within is None else loop.call_later(within, waiter.end, f"{self.path} is kept waiting")
-        try:
-            await waiter.future
-        finally:
-            if patience is not None:
-                patience.cancel()
+        waiter.future.add_done_callback(partial(_over, patience))
+        return waiter.future
 
     async def read(self, sql: str, parameters: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query, which says what types they have. Sees everything committed. Raises StoreError."""
@@ -236,6 +239,14 @@ class Database:
             with suppress(RuntimeError):  # a loop that is closed has nobody left who waits
                 loop.call_soon_threadsafe(_end, [waiter for waiter in told if waiter.loop is loop], reason)
         return told[-1].until if told else 0
+
+
+def _over(patience: asyncio.TimerHandle | None, future: asyncio.Future[None]) -> None:
+    """Nobody may be left who waits: that is no fault of theirs."""
+    if patience is not None:
+        patience.cancel()
+    if not future.cancelled():
+        future.exception()
 
 
 def _end(waiters: Sequence[_Waiter], reason: str | None) -> None:
