@@ -32,9 +32,9 @@ log = logging.getLogger(__name__)
 GATHER_SECONDS = 0.05
 """How long a write waits for others, where nobody waits for it: a transaction costs more than what is in it."""
 
-MOMENT_SECONDS, CROWDED_SECONDS = 0.001, 0.025
-"""How long also somebody who waits is kept for others, who share the commit: the second while one shared commit comes after the other. What waits
-here is a call that leaves this machine, which takes far longer; a commit of its own would cost a tenth of its processor time."""
+CROWDED_SECONDS = 0.025
+"""How long also somebody who waits is kept for others, who share the commit, while one shared commit comes after the other. What waits here is a call
+that leaves this machine, which takes far longer; a commit of its own would cost a tenth of its processor time. Whoever is alone waits for none."""
 
 RETRY_SECONDS = 1.0
 """How long a refused commit waits for its next try, where nobody calls for it before."""
@@ -187,7 +187,8 @@ class Database:
             with self._turn:
                 self._turn.wait_for(lambda: self._called or self._queue)
                 self._turn.wait_for(lambda: self._called, timeout=RETRY_SECONDS if self.failing else GATHER_SECONDS)
-            time.sleep(CROWDED_SECONDS if time.monotonic() - self._shared < CROWDED_SECONDS else MOMENT_SECONDS)
+            if time.monotonic() - self._shared < CROWDED_SECONDS:
+                time.sleep(CROWDED_SECONDS)
             with self._turn:
                 self._called = False
                 if len(self._waiters) > 1:
