@@ -79,6 +79,7 @@ class Database:
         self._told = 0  # those who waited for so many writes have heard that one was taken out
         self._untold: str | None = None  # why a write was taken out, when nobody was waiting for it yet
         self._called = False
+        self._due = False  # whether the writer will be called for what waits
         self._shared = -math.inf  # when several last waited for a commit (the monotonic clock)
         self._closing = False
         self._writer: threading.Thread | None = None
@@ -112,8 +113,9 @@ class Database:
             self._accepted += 1
             if hurry:
                 self._call()
-            elif len(self._queue) == 1:
-                self._turn.notify()
+            elif not self._due:  # a timer here costs less than waking the writer, who would only wait
+                self._due = True
+                asyncio.get_running_loop().call_later(GATHER_SECONDS, self._gathered)
             if self._writer is None:
                 self._writer = threading.Thread(target=self._work, name=f"write-{self.path.name}", daemon=True)
                 self._writer.start()
@@ -170,6 +172,12 @@ class Database:
         if self._held is None:
             raise StoreError(f"{self.path} is not open")
 
+    def _gathered(self) -> None:
+        """What came in the last moment has waited for others long enough. A disk that refuses is not asked for each."""
+        with self._turn:
+            if self._due and not self.failing:
+                self._call()
+
     def _call(self) -> None:
         self._called = True
         self._turn.notify()
@@ -185,12 +193,11 @@ class Database:
         last = False
         while not last:
             with self._turn:
-                self._turn.wait_for(lambda: self._called or self._queue)
-                self._turn.wait_for(lambda: self._called, timeout=RETRY_SECONDS if self.failing else GATHER_SECONDS)
+                self._turn.wait_for(lambda: self._called, timeout=RETRY_SECONDS if self.failing else None)
             if time.monotonic() - self._shared < CROWDED_SECONDS:
                 time.sleep(CROWDED_SECONDS)
             with self._turn:
-                self._called = False
+                self._called = self._due = False
                 if len(self._waiters) > 1:
                     self._shared = time.monotonic()
                 last = self._closing
