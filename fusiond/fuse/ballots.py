@@ -14,7 +14,7 @@ from fusiond.keys import Wanted, joined, key, may_join
 from fusiond.keys.document import NotJson, dump, parse, unwrapped
 from fusiond.keys.schema import misfit
 from fusiond.plan import Plan
-from fusiond.policy.belief import Model, Voter, Votes, chances, verdict
+from fusiond.policy.belief import Model, Verdict, Voter, Votes, chances, verdict
 from fusiond.policy.settled import settled
 from fusiond.report import Decision, Degraded
 
@@ -84,7 +84,7 @@ def count(
         if wanted.kind == "json":
             raise SchemaFailed({v: _broken(answer) for v, answer in answers.items()} | {v: e.message for v, e in failures.items()})
         return Decided(voice=plan.most_skilled(answers), decision="no_key", keys=keys, degraded=degraded)
-    decided = _standing(plan, keys, outcome.key, degraded)
+    decided = _standing(plan, keys, outcome, degraded)
     return _field_by_field(plan, decided, answers) if wanted.kind == "json" else decided
 
 
@@ -105,14 +105,14 @@ def _broken(answer: Transcript) -> str:
     return "its answer was cut off"
 
 
-def _standing(plan: Plan, keys: Keys, stands: str, degraded: tuple[Degraded, ...]) -> Decided:
-    """That this key stands, which somebody has said."""
-    behind = [voice for voice, key in keys.items() if key == stands]
+def _standing(plan: Plan, keys: Keys, outcome: Verdict, degraded: tuple[Degraded, ...]) -> Decided:
+    """That a key stands, which somebody has said."""
+    behind = [voice for voice, key in keys.items() if key == outcome.key]
     cast = sum(key is not None for key in keys.values())
     return Decided(
         voice=plan.most_skilled(behind),
         decision=_decision(len(behind), cast),
-        confidence=chances(Model(), plan.voters, votes_of(plan, keys), wanted_of(plan).count)[stands],
+        confidence=outcome.confidence,
         agreement=len(behind) / cast,
         keys=keys,
         degraded=degraded,
@@ -127,10 +127,11 @@ def _field_by_field(plan: Plan, decided: Decided, answers: Mapping[str, Transcri
     texts = {voice: answer.text for voice, answer in answers.items() if decided.keys[voice] is not None}
     try:
         document = merge(texts, plan.voters)
-    except TooMuch:
+    except (TooMuch, NotJson):  # one that is nested so deeply that it could only just be read is no document a few calls further in
         return decided if decided.agreement == 1 else replace(decided, degraded=(*decided.degraded, "fallback"))
     if document.key in decided.keys.values():
-        return replace(_standing(plan, decided.keys, document.key, decided.degraded), document=document)
+        chance = chances(Model(), plan.voters, votes_of(plan, decided.keys))[document.key]
+        return replace(_standing(plan, decided.keys, Verdict(key=document.key, confidence=chance), decided.degraded), document=document)
     if misfit(document.text, plan.request.format):
         return replace(decided, degraded=(*decided.degraded, "fallback"))
     return replace(

@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fusiond.documents import Merged, TooMuch, merge
@@ -201,11 +201,13 @@ def test_what_would_take_too_long(texts: list[str]) -> None:
         merged(*texts)
 
 
+untimed = settings(deadline=None)
 NAMES = st.sampled_from(["a", "b", "c", "d/e"])
 LEAVES = st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from([0.5, 1e30, 2.5]) | st.sampled_from(["x", "X", "y y", "é"])
 DOCUMENTS = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3), max_leaves=12)
 
 
+@untimed
 @given(DOCUMENTS, st.integers(1, 5))
 def test_equal_documents_come_to_themselves(value: Any, voices: int) -> None:
     """With one likelihood for every field."""
@@ -216,6 +218,7 @@ def test_equal_documents_come_to_themselves(value: Any, voices: int) -> None:
     assert len(set(found.fields.values())) == 1
 
 
+@untimed
 @given(st.lists(DOCUMENTS, min_size=2, max_size=5))
 def test_nothing_is_said_that_nobody_said(values: list[Any]) -> None:
     """Every leaf is a member's, and every pointer of the trace leads to one."""
@@ -227,6 +230,7 @@ def test_nothing_is_said_that_nobody_said(values: list[Any]) -> None:
     assert all(0 < chance < 1 for chance in found.fields.values())
 
 
+@untimed
 @given(st.lists(DOCUMENTS, min_size=2, max_size=5), st.randoms(use_true_random=False))
 def test_the_order_of_members_means_nothing(values: list[Any], dice: random.Random) -> None:
     """Where their skills tell them apart."""
@@ -239,6 +243,7 @@ def test_the_order_of_members_means_nothing(values: list[Any], dice: random.Rand
     assert one.fields == pytest.approx(other.fields)
 
 
+@untimed
 @given(DOCUMENTS, st.lists(DOCUMENTS, min_size=2, max_size=2), st.permutations(range(5)))
 def test_what_most_peers_say_stands(value: Any, others: list[Any], places: Sequence[int]) -> None:
     """Whatever the rest says, and whoever they are."""
@@ -246,6 +251,7 @@ def test_what_most_peers_say_stands(value: Any, others: list[Any], places: Seque
     assert merged(*(json.dumps(values[place]) for place in places)).key == document.key(json.dumps(value))
 
 
+@untimed
 @given(
     st.lists(st.tuples(st.integers(0, 99), st.sampled_from("xyz")), min_size=1, max_size=8, unique_by=lambda row: row[0]),
     st.randoms(use_true_random=False),

@@ -193,3 +193,16 @@ async def test_the_report_of_a_merged_document() -> None:
     report = reported(made, parts, decided, Costs(), 1002.0)
     assert (report.decision, report.key, {*report.fields}) == ("merged", '{"x":1,"y":2,"z":0}', {"/x", "/y", "/z"})
     assert (report.prompt_tokens, report.completion_tokens, report.estimated) == (9, -(-len(text) // 4), True)
+
+
+async def test_a_document_that_can_only_just_be_read() -> None:
+    """At any depth it is delivered as it is, or is none, and nothing breaks."""
+    made = plan(question("Answer with JSON only."), catalog("a", "b"), situation())
+    for depth in range(100, 1200, 7):
+        texts = {"a": "[" * depth + "1" + "]" * depth, "b": "[" * depth + "2" + "]" * depth}
+        try:
+            decided, text = counted(made, **texts)
+        except SchemaFailed as error:
+            assert "nested" in str(error) or "recursion" in str(error)  # noqa: PT017  # where that begins depends on how deep the test itself stands
+        else:
+            assert (decided.degraded, text) == (("fallback",), texts["a"])
