@@ -127,7 +127,7 @@ def _field_by_field(plan: Plan, decided: Decided, answers: Mapping[str, Transcri
     texts = {voice: answer.text for voice, answer in answers.items() if decided.keys[voice] is not None}
     try:
         document = merge(texts, plan.voters)
-    except (TooMuch, NotJson):  # one that is nested so deeply that it could only just be read is no document a few calls further in
+    except TooMuch:
         return decided if decided.agreement == 1 else replace(decided, degraded=(*decided.degraded, "fallback"))
     if document.key in decided.keys.values():
         chance = chances(Model(), plan.voters, votes_of(plan, decided.keys))[document.key]
