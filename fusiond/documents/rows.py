@@ -45,14 +45,17 @@ def agreement(labels: Labels, facts: Mapping[str, Sequence[Iterable[Hashable]]])
 
 
 def _keys(said: Mapping[str, Sequence[Mapping[str, Any]]], rows: Mapping[str, Sequence[Row]], effort: Effort) -> Iterator[str]:
-    """The names of fields that tell rows apart: a string or a number in every row, and never twice in one list."""
+    """The names of fields that tell rows apart: a string or a whole number in every row, and never twice in one list. What is measured is no name."""
     everyone = [row for own in said.values() for row in own]
     for name in everyone[0]:
         effort.spend(len(everyone))
-        single = all(isinstance(row.get(name), str | Decimal) for row in everyone)
-        if single and all(len({row[name] for row in own}) == len(own) for own in rows.values()):
+        if all(_names(row.get(name)) for row in everyone) and all(len({row[name] for row in own}) == len(own) for own in rows.values()):
             effort.spend(sum(map(len, everyone)))
             yield name
+
+
+def _names(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, Decimal) and value == value.to_integral_value())
 
 
 def _assigned(rows: Mapping[str, Sequence[Row]], effort: Effort) -> Labels:

@@ -141,9 +141,13 @@ def test_lists(texts: list[str], stands: str) -> None:
             ([("x", "y"), ("x", "y")], [("x", "y"), ("x", "y"), ("x", "y")], [("x", "y")]),
             [("x", "y"), ("x", "y")],
         ),
+        (  # what is measured is no key, however unique
+            ([(1.01, 2.0), (3.0, 4.5)], [(1.02, 2.0), (3.0, 4.6)], [(1.03, 2.0), (3.0, 4.7)]),
+            [(1.02, 2.0), (3.0, 4.6)],
+        ),
         (([], [], [("x", "y")]), []),
     ],
-    ids=["key", "keys", "assignment", "others", "equal", "none"],
+    ids=["key", "keys", "assignment", "others", "equal", "measured", "none"],
 )
 def test_rows(lists: Sequence[Sequence[tuple[Any, ...]]], stands: Sequence[tuple[Any, ...]]) -> None:
     """Rows that are the same one are merged like any objects; they stay if most have them."""
