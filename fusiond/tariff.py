@@ -158,8 +158,10 @@ class Tariff:
         }
 
     def _rates(self, prompt_tokens: int, at: datetime) -> Rates:
-        clock = at.astimezone(UTC).time()
         rates = self.base
+        if not self.overrides:
+            return rates
+        clock = at.astimezone(UTC).time()
         for override in self.overrides:
             if override.reaches(prompt_tokens) and override.open_at(clock):
                 rates = replace(rates, **{name: price for name in _PRICES if (price := getattr(override, name)) is not None})
