@@ -36,6 +36,7 @@ class Admission:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._empty = asyncio.Event()
         self._empty.set()
+        self.present = 0
         self.running = 0
 
     @property
@@ -48,6 +49,18 @@ class Admission:
         self._limit, self._queue_limit = running, queue
         self._admit()
 
+    @contextmanager
+    def arrived(self) -> Iterator[None]:
+        """A request, from its head to the end of its answer: it is not lost because its body is still on its way."""
+        self.present += 1
+        self._empty.clear()
+        try:
+            yield
+        finally:
+            self.present -= 1
+            if not self.present:
+                self._empty.set()
+
     @asynccontextmanager
     async def admitted(self) -> AsyncIterator[None]:
         """Wait for a place, first come, first served. Raises Busy where the queue is full."""
@@ -55,14 +68,13 @@ class Admission:
             self.running += 1
         else:
             await self._queue()
-        self._empty.clear()
         try:
             yield
         finally:
             self._leave()
 
     async def empty(self) -> None:
-        """Wait until no request runs or waits."""
+        """Wait until no request is left."""
         await self._empty.wait()
 
     async def _queue(self) -> None:
@@ -83,8 +95,6 @@ class Admission:
     def _leave(self) -> None:
         self.running -= 1
         self._admit()
-        if not self.running:
-            self._empty.set()
 
     def _admit(self) -> None:
         while self._waiting and self.running < self._limit:

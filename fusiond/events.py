@@ -69,6 +69,15 @@ class Usage:
     cost: Decimal | None = None
     final: bool = True
 
+    def after(self, known: Usage | None) -> Usage:
+        """What stands of it and what was *known* before: of two that say the end, the one that says more."""
+        return known if known and known.final and self.extent < known.extent else self
+
+    @property
+    def extent(self) -> tuple[Decimal, int]:
+        """How much it says: the bill, and where that is the same, the length."""
+        return self.cost or Decimal(0), self.completion_tokens
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
@@ -119,7 +128,7 @@ class Transcript:
             case ToolCall():
                 self.calls.setdefault(event.index, []).append(event)
             case Usage():
-                self.usage = event
+                self.usage = event.after(self.usage)
             case Finished() | Failed():
                 self.end = event
             case Opened():

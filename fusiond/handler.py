@@ -59,8 +59,8 @@ class ClientLeft(FusiondError):
 async def answer(server: Server, http: web.Request) -> web.StreamResponse:
     """The response to one question. Raises FusiondError as long as nothing of it has gone out."""
     began = asyncio.get_running_loop().time()
-    with _Unasked(server, http[REQUEST_ID], began) as known, server.bodies.body(http.content_length) as held:
-        known.body = await _body(http, held)
+    with server.admission.arrived(), _Unasked(server, http[REQUEST_ID], began) as known, server.bodies.body(http.content_length) as held:
+        known.body = await _body(server, http, held)
         known.request = request = await _decoded(known.body, http)
         async with server.admission.admitted(), server.revisions.lease() as revision:
             http[REVISION] = revision.number
@@ -73,10 +73,11 @@ async def answer(server: Server, http: web.Request) -> web.StreamResponse:
                 return await Reply(server=server, http=http, planned=planned, answer=heard, began=began, config=revision.config).given()
 
 
-async def _body(http: web.Request, held: Body) -> bytes:
+async def _body(server: Server, http: web.Request, held: Body) -> bytes:
     """What was asked, once it is all there; mostly it is when it is looked at."""
     if not http.content.is_eof():
-        return await held.read(http.content.iter_any())
+        async with server.until_shutdown():
+            return await held.read(http.content.iter_any())
     content = http.content.read_nowait()
     held.grow(len(content))
     return content

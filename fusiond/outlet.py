@@ -35,6 +35,7 @@ class Outlet:
         self._held: list[bytes] = []
         self._last = self._loop.time()
         self._writing: float | None = None
+        self._ended: float | None = None
         self.begun = False
 
     async def hold(self, data: bytes) -> None:
@@ -54,7 +55,8 @@ class Outlet:
             self._writing = None
 
     async def end(self) -> web.StreamResponse:
-        """The success end. Raises ClientGone."""
+        """The success end, after which nothing may come. Raises ClientGone."""
+        self._ended = self._loop.time()
         with _to_client():
             await self._response.write_eof()
         return self._response
@@ -73,8 +75,9 @@ class Outlet:
             while True:
                 await asyncio.sleep(self._last + self._heartbeat - self._loop.time())
                 now = self._loop.time()
-                if self._writing is not None:
-                    self._give_up(now - self._writing)
+                waiting = self._ended if self._writing is None else self._writing
+                if waiting is not None:
+                    self._give_up(now - waiting)
                     self._last = now
                 elif now >= self._last + self._heartbeat:
                     await self.write(self._keep_alive)

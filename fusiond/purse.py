@@ -61,7 +61,7 @@ class _Ticket:
             case Opened():
                 self.generation = event.generation
             case Usage():
-                self.usage = event
+                self.usage = event.after(self.usage)
             case Finished() | Failed():
                 self.end = event
 

@@ -66,8 +66,8 @@ class Server:
     async def drain(self, seconds: float) -> None:
         """Wait for the answers in flight; those that take longer end in an error."""
         self._leaving = True
-        if unfinished := self.admission.running + self.admission.waiting:
-            log.info("finishing %d requests, for %g s at the most", unfinished, seconds)
+        if self.admission.present:
+            log.info("finishing %d requests, for %g s at the most", self.admission.present, seconds)
         try:
             async with asyncio.timeout(seconds):
                 await self.admission.empty()
@@ -75,7 +75,7 @@ class Server:
             self.cut()
 
     def cut(self) -> None:
-        """End the answers in flight, and those that still wait, in an error."""
+        """End the answers in flight, and the requests that still wait or come in, in an error."""
         self._closing = True
         for limit in self._limits:
             limit.reschedule(self._loop.time())

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 from fusiond.cli.client import Client
 from fusiond.cli.terminal import dollars, say, show_json, show_table
@@ -15,7 +16,7 @@ Lines = Iterable[Mapping[str, Any]]
 
 def costs(client: Client, since: str | None, *, as_json: bool) -> None:
     """Sums first, then every day. `since`: YYYY-MM-DD, UTC; None: since the beginning."""
-    told = client.get("/fusiond/costs" + (f"?since={since}" if since else ""))
+    told = client.get("/fusiond/costs" + ("" if since is None else f"?since={quote(since, safe='')}"))
     ledger = client.get("/fusiond/ledger")
     if as_json:
         show_json({**ledger, **told})
@@ -26,7 +27,7 @@ def costs(client: Client, since: str | None, *, as_json: bool) -> None:
     say(f"today {_of(ledger['today_usd'], caps['day'])}, this month {_of(ledger['month_usd'], caps['month'])} (UTC)")
     say(f"set aside for calls under way: {dollars(ledger['reserved_usd'])}")
     effect = f"saved about {dollars(gained)}" if gained >= 0 else f"cost about {dollars(-gained)} more"
-    say(f"{'since ' + since if since else 'in all'}: spent {dollars(total)}; against always asking the strongest, cascades {effect}")
+    say(f"{'in all' if since is None else 'since ' + since}: spent {dollars(total)}; against always asking the strongest, cascades {effect}")
     show_table(("member", "calls", "spent"), [(name, str(calls), dollars(usd)) for name, (calls, usd) in _by(spent, "member").items()])
     show_table(("fusion", "calls", "spent", "saved"), _fusions(spent, saved))
     days = [(line["day"], line["member"], line["fusion"], str(line["calls"]), dollars(line["usd"])) for line in spent]

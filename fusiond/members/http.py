@@ -45,6 +45,9 @@ END_SECONDS = 0.05
 LATE = (408, 504, 524)
 """Statuses of a gateway that has not waited for the answer: it may still be made, and billed."""
 
+FIRST_REFUSAL = 300
+"""What is less says that something was done, though not what we can read: that may be billed too."""
+
 TOLD = 300
 _CONTEXT = re.compile(r"context (?:length|size|window)|exceeds? [^.]{0,60}context|exceed_context_size|prompt (?:is )?too long", re.IGNORECASE)
 _SECRET = re.compile(r"(?:sk-|Bearer )[A-Za-z0-9._-]{4,}")
@@ -265,7 +268,7 @@ async def _refusal(response: aiohttp.ClientResponse, patience: Patience) -> Memb
         f"HTTP {response.status}: {said}",
         upstream_status=response.status,
         retry_after=asked_wait(response.headers.get("Retry-After")),
-        unbilled=response.status not in LATE,
+        unbilled=response.status >= FIRST_REFUSAL and response.status not in LATE,
     )
 
 

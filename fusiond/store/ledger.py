@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from fusiond.store.amounts import exact, joined, split, usd, whole
@@ -89,7 +89,7 @@ class Ledger:
         self._saved: Counter[str] = Counter()  # 1e-18 USD by month
         self._open: dict[int, CallRow] = {}
         self._held = 0  # 1e-18 USD set aside for them
-        self._early: list[tuple[PaidCall, Decimal]] = []  # bills that came while there was no file for them
+        self._early: list[Callable[[], None]] = []  # bills and doubts that came while there was no file for them
         self.unknown: dict[int, CallRow] = {}  # over, and the provider may still tell what it cost
 
     @property
@@ -132,8 +132,8 @@ class Ledger:
 
     def _enter_early(self) -> None:
         early, self._early = self._early, []
-        for call, amount in early:
-            self.surprise(call, amount)
+        for enter in early:
+            enter()
 
     def day(self) -> str:
         """Today (UTC). A clock that jumps back does not open a day again that is over: the last one goes on until the clock's next midnight."""
@@ -212,16 +212,18 @@ class Ledger:
         """A bill for which nothing was set aside. Where there is no file for it yet it counts, and gets its row once there is."""
         self._count(self.day(), call.member, call.fusion, whole(amount))
         if self._closed:
-            self._early.append((call, amount))
+            self._early.append(partial(self.surprise, call, amount))
             log.error("a bill of %s waits to be recorded: %s", call.member, self._closed)
         else:
             self._entered(call, "settled", amount, hurry=True)
 
     def doubt(self, call: PaidCall, generation: str) -> None:
-        """A call that should cost nothing, and was cut off before it was told that it does not: that is asked for."""
-        if not self._closed:
-            row = self._entered(call, "assumed", Decimal(0), generation=generation)
-            self.unknown[row.id] = row
+        """A call that should cost nothing, and was cut off before it was told that it does not: that is asked for, once there is a file for it."""
+        if self._closed:
+            self._early.append(partial(self.doubt, call, generation))
+            return
+        row = self._entered(call, "assumed", Decimal(0), generation=generation)
+        self.unknown[row.id] = row
 
     def saved(self, request: str, fusion: str, amount: Decimal) -> None:
         """What a cascade saved, or (less than nothing) cost more."""

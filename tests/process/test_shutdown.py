@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.serving import answer, chunks, configured, failed, lab, question, serving
+from tests.serving import Served, answer, chunks, configured, failed, lab, question, serving
 from tests.upstreams.openai import OpenAIUpstream
 from tests.upstreams.script import Finish, Gate, Hang, Say, Script
 
@@ -122,6 +123,37 @@ async def to_the_end(response: aiohttp.ClientResponse, body: bytearray) -> None:
     """Read all there is."""
     async for piece in response.content.iter_any():
         body += piece
+
+
+@pytest.mark.parametrize("rest", [True, False], ids=["comes", "does not come"])
+async def test_a_request_whose_body_is_on_its_way(tmp_path: Path, *, rest: bool) -> None:
+    """It was begun before the signal, and is answered; where its body does not come within `drain_seconds`, with 503."""
+    async with OpenAIUpstream({"a": Script(Say("hello"), Finish())}) as upstream:
+        settings = f"drain_seconds = {60 if rest else 0.2}\n{lab(upstream.url, 'a')}"
+        async with serving(*configured(tmp_path, settings)) as daemon:
+            host, port = daemon.url.removeprefix("http://").split(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            body = json.dumps(question("a")).encode()
+            head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+            writer.write(head.encode() + body[:20])
+            await present(daemon)
+            daemon.signal(signal.SIGTERM)
+            await daemon.said("finishing 1 requests")
+            if rest:
+                writer.write(body[20:])
+            answered = await reader.read()
+            assert answered.startswith(b"HTTP/1.1 200 OK" if rest else b"HTTP/1.1 503 Service Unavailable")
+            assert b"hello" in answered if rest else b"Retry-After" in answered
+            writer.close()
+            assert await daemon.ended() == 0
+
+
+async def present(daemon: Served) -> None:
+    """Wait until what was written has surely come: what is asked later has its answer."""
+    async with daemon.client() as client:
+        for _ in range(3):
+            async with client.get("/healthz") as response:
+                assert response.status == 200
 
 
 async def test_an_idle_connection_holds_nobody_up(tmp_path: Path) -> None:

@@ -24,6 +24,10 @@ class Visitor:
         self.task = asyncio.create_task(self._visit(admission))
 
     async def _visit(self, admission: Admission) -> None:
+        with admission.arrived():
+            await self._answered(admission)
+
+    async def _answered(self, admission: Admission) -> None:
         async with admission.admitted():
             self._order.append(self._name)
             await self._leave.wait()
@@ -197,6 +201,16 @@ async def test_empty_waits_for_those_who_run_and_those_who_wait() -> None:
     await second.leave()
     await soon(empty)
     await admission.empty()
+
+
+async def test_empty_waits_for_those_who_are_not_let_in_yet() -> None:
+    """A request whose body is still on its way is one."""
+    admission = Admission(1, 0)
+    with admission.arrived():
+        empty = asyncio.create_task(admission.empty())
+        await turns()
+        assert (admission.present, admission.running, empty.done()) == (1, 0, False)
+    await soon(empty)
 
 
 async def test_an_error_gives_the_place_back() -> None:

@@ -155,6 +155,15 @@ async def test_how_a_connection_fails(steps: list[Step], kind: type[MemberError]
         assert leased(way) == 0
 
 
+@pytest.mark.parametrize(("status", "unbilled"), [(201, False), (206, False), (300, True), (400, True), (408, False), (503, True), (524, False)])
+async def test_what_may_be_billed(status: int, unbilled: bool) -> None:
+    """A refusal is not, nor an error; a success that we cannot read may be, and so may be what a gateway did not wait for."""
+    async with OpenAIUpstream({"a": Script(Status(status))}) as upstream, link(upstream.url) as way:
+        with pytest.raises(Rejected) as raised:
+            await body_of(way, 1)
+        assert (raised.value.upstream_status, raised.value.unbilled) == (status, unbilled)
+
+
 async def test_a_status_is_kept() -> None:
     """For whoever decides whether and when to ask again."""
     scripts = {

@@ -148,6 +148,9 @@ LISTED = TARIFF.base.prompt * 100 + TARIFF.base.completion * 10
         ((usage(), failed(Empty("said nothing"))), LISTED),
         ((TEXT, usage(), failed(Misshapen("no document"))), LISTED),
         ((usage(1, 1), TEXT, usage(), finished()), LISTED),  # counted as it goes on
+        ((TEXT, usage(cost="0.5"), usage(cost="0.1"), finished()), USD("0.5")),  # no bill takes back what another said
+        ((TEXT, usage(cost="0.5"), usage(0, 0, cost="0"), finished()), USD("0.5")),
+        ((TEXT, usage(cost="0.5"), usage(0, 0), finished()), USD("0.5")),
     ],
 )
 async def test_a_bill(ledger: Ledger, tmp_path: Path, events: tuple[Event, ...], cost: Decimal) -> None:

@@ -171,6 +171,19 @@ async def test_what_should_be_free_and_was_cut_off_is_asked_for(tmp_path: Path) 
         assert (third.unknown, third.today()) == ({}, USD("0.5"))
 
 
+async def test_what_is_asked_for_waits_for_its_file(tmp_path: Path) -> None:
+    """Nothing is forgotten that was cut off while there was no file for it."""
+    opened = Ledger(tmp_path)
+    opened.doubt(call("free"), "gen-1")
+    assert opened.unknown == {}
+    await opened.open()
+    (row,) = opened.unknown.values()
+    assert (row.generation, row.member) == ("gen-1", "free")
+    await opened.aclose()
+    async with ledger(tmp_path) as again:
+        assert [row.generation for row in again.unknown.values()] == ["gen-1"]
+
+
 async def test_what_is_gone_is_settled_or_set_aside(tmp_path: Path) -> None:
     """Today and in this month, exactly."""
     async with ledger(tmp_path) as opened:
