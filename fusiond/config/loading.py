@@ -10,7 +10,7 @@ from pathlib import Path
 from fusiond.config.errors import ConfigError, ConfigErrors, Fault
 from fusiond.config.pending import take_out
 from fusiond.config.rules import Names, broken
-from fusiond.config.source import Sources, Table, read
+from fusiond.config.source import Sources, Table, read, take_out_unfit
 from fusiond.config.tables import decode
 from fusiond.config.tree import Config, FusionConfig, MemberConfig, Seat
 from fusiond.places import configuration_directory
@@ -66,8 +66,10 @@ def load(path: Path) -> Config:
 def _meant(sources: Sources) -> Config:
     """What the files say together; of those that cannot be read, and of what would follow from that, nothing more is said than that."""
     table = sources.merged()
+    unfit = take_out_unfit(table)
     faults = take_out(table)
     config = decode(table, faults)
+    faults = [*unfit, *_own(faults, unfit)]
     if sources.unread:
         faults = [fault for fault in faults if not fault.reason.startswith("is missing")]
     else:

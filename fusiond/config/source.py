@@ -97,8 +97,8 @@ def _read_file(path: Path) -> Source:
     text = _decoded(path, data)
     table = _parsed(path, text)
     source = Source(path=path, text=text, table=table)
-    if unfit := list(_unfit(table)):
-        raise ConfigErrors([_placed(fault, [(str(path), lines(text))]) for fault in unfit])
+    if deep := list(_endless(table)):
+        raise ConfigErrors([_placed(fault, [(str(path), lines(text))]) for fault in deep])
     return source
 
 
@@ -144,21 +144,38 @@ def _unusable(path: Path, reason: str, *, line: int | None = None, column: int |
     return ConfigErrors([ConfigError(file=str(path), line=line, column=column, reason=reason)])
 
 
-def _unfit(table: Table) -> Iterator[Fault]:
-    """What TOML or its reader allows and no key of ours can be: dates, numbers and depth without end."""
+def take_out_unfit(table: Table) -> list[Fault]:
+    """Put nothing in the place of what TOML or its reader allows and no key of ours can be, dates and endless numbers, and say so."""
+    faults = []
+    for path, holder, place in list(_places(table)):
+        if reason := _unfit(holder[place]):
+            faults.append(Fault(path=path, reason=reason))
+            holder[place] = None
+    return faults
+
+
+def _unfit(value: object) -> str | None:
+    if isinstance(value, date | time):
+        return "is a date or a time; if a string is meant, put it in quotation marks"
+    if isinstance(value, int) and value.bit_length() > INTEGER_BITS:
+        return f"is a whole number of more than {INTEGER_BITS + 1} bits"
+    return None
+
+
+def _endless(table: Table) -> Iterator[Fault]:
+    """Depth without end."""
+    return (Fault(path=path[:2], reason="is nested too deeply") for path, _, _ in _places(table) if len(path) > DEPTH_LIMIT)
+
+
+def _places(table: Table) -> Iterator[tuple[tuple[Key, ...], Any, Any]]:
+    """Every place in a table, in depth as far as that is allowed: its path, the table or array that it is in, and its key or index there."""
     rest: list[tuple[tuple[Key, ...], Any]] = [((), table)]
     while rest:
-        path, value = rest.pop()
-        if len(path) > DEPTH_LIMIT:
-            yield Fault(path=path[:2], reason="is nested too deeply")
-        elif isinstance(value, dict):
-            rest += [((*path, key), inner) for key, inner in value.items()]
-        elif isinstance(value, list):
-            rest += [((*path, index), inner) for index, inner in enumerate(value)]
-        elif isinstance(value, date | time):
-            yield Fault(path=path, reason="is a date or a time; if a string is meant, put it in quotation marks")
-        elif isinstance(value, int) and value.bit_length() > INTEGER_BITS:
-            yield Fault(path=path, reason=f"is a whole number of more than {INTEGER_BITS + 1} bits")
+        path, holder = rest.pop()
+        for place, value in holder.items() if isinstance(holder, dict) else enumerate(holder):
+            yield (*path, place), holder, place
+            if isinstance(value, dict | list) and len(path) < DEPTH_LIMIT:
+                rest.append(((*path, place), value))
 
 
 def _included(main: Source) -> list[Path]:

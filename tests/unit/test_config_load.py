@@ -178,7 +178,10 @@ def test_misspelt_key(write: Write) -> None:
             "[server]\ndrain_seconds = 2020-01-01",
             "server.drain_seconds: is a date or a time; if a string is meant, put it in quotation marks [line 2]",
         ),
-        (f"[members.x]\noptions = {{ seed = 0x{'f' * 4000} }}", "members.x.options.seed: is a whole number of more than 64 bits [line 2]"),
+        (
+            f"[providers.p]\napi='ollama'\n[members.x]\nprovider='p'\nmodel='m'\noptions = {{ seed = 0x{'f' * 4000} }}",
+            "members.x.options.seed: is a whole number of more than 64 bits [line 6]",
+        ),
         (f"[server]\nqueue = {2**63}", "server.queue: is a whole number of more than 64 bits [line 2]"),
         ("server = 1", "server: must be a table, not a whole number [line 1]"),
         ("members = []", "members: must be a table, not an array [line 1]"),
@@ -261,6 +264,8 @@ escalate = ["gemma"]
 [[routes]]
 use = "fusion"
 when = { task = "cod", tols = true }
+[records]
+keep_days = 2020-01-01
 """
     assert [error.split(": ", 1)[1] for error in errors(write(text))] == [
         "server.listen[1]: must be a string, not a whole number [line 3]",
@@ -283,6 +288,7 @@ when = { task = "cod", tols = true }
         "fusions.default.escalate[0]: there is no member 'gemma' [line 17]",
         "routes[0].when.task: must be 'code', 'choice', 'number', 'boolean', 'label', 'text', 'json' or 'prose' (did you mean 'code'?) [line 20]",
         "routes[0].when.tols: unknown key (did you mean 'tools'?) [line 20]",
+        "records.keep_days: is a date or a time; if a string is meant, put it in quotation marks [line 22]",
     ]
 
 
