@@ -45,13 +45,14 @@ def outcome(recordings: Recordings, record: Record, *, right: bool, confidence: 
     )
 
 
-def replayed(recordings: Recordings, *, thrift: float = THRIFT, free: int = 4, paid: bool = True) -> list[Outcome]:
+def replayed(recordings: Recordings, *, thrift: float = THRIFT, spend: float | None = None, free: int = 4, paid: bool = True) -> list[Outcome]:
     """Every question of the set in turn, asked of so many free members and, where that is worth it, of the paid ones."""
     traffic, outcomes = Traffic(), []
     for record in recordings.records():
         asked = recordings.free[:free]
-        heard, done = _cascaded(recordings, record, traffic, asked, thrift if paid else None)
-        traffic = traffic.after(heard)
+        held = thrift if spend is None else traffic.thrift
+        heard, done = _cascaded(recordings, record, traffic, asked, held if paid else None)
+        traffic = traffic.after(heard, spend)
         outcomes.append(done)
     return outcomes
 

@@ -19,7 +19,7 @@ from math import sqrt
 import aiohttp
 
 from bench.answers import sample
-from bench.keyed import Outcome, outcome, replayed
+from bench.keyed import THRIFT, Outcome, outcome, replayed
 from bench.processes import LOAD_CORE, daemon, server
 from bench.recorded import FOLDER, PRICES, SETS, SIZES, Record, Recordings
 
@@ -36,10 +36,11 @@ BUDGET = "[budget]\n"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One way to fuse: who is asked, and how much for. `thrift` None: the default."""
+    """One way to fuse: who is asked, and how much for."""
 
     label: str
-    thrift: float | None = None
+    thrift: float = THRIFT
+    spend: float | None = None
     free: int = 4
     samples: int = 1  # of a reasoner that leads
     paid: bool = True
@@ -49,14 +50,13 @@ class Variant:
         seats = [f'{{ member = "{member}", samples = {self._samples(member)} }}' for member in recordings.free[: self.free]]
         lines = [f"[fusions.{name}]", f"panel = [{', '.join(seats)}]"]
         if self.paid:
-            lines += ['strategy = "cascade"', f"escalate = {list(recordings.escalate)}"]
-        if self.thrift is not None:
-            lines.append(f"thrift = {self.thrift}")
+            how_much = f"thrift = {self.thrift}" if self.spend is None else f"spend = {self.spend}"
+            lines += ['strategy = "cascade"', f"escalate = {list(recordings.escalate)}", how_much]
         return "\n".join([*lines, ""])
 
     def by_keys(self, recordings: Recordings) -> list[Outcome]:
         """The same without the daemon. None of those sets has a reasoner."""
-        return replayed(recordings, free=self.free, paid=self.paid, **({} if self.thrift is None else {"thrift": self.thrift}))
+        return replayed(recordings, thrift=self.thrift, spend=self.spend, free=self.free, paid=self.paid)
 
     def _samples(self, member: str) -> int:
         return self.samples if member == "qwq-32b" else 1
@@ -66,6 +66,7 @@ VARIANTS = (
     Variant(label="defaults, four locals"),
     Variant(label="thrift 0.06", thrift=0.06),
     Variant(label="thrift 0.16", thrift=0.16),
+    Variant(label="spend 0.33", spend=0.33),
     Variant(label="a single local", free=1),
     Variant(label="two samples of the reasoner", samples=2),
     Variant(label="nothing paid (against the best local)", paid=False),

@@ -1,6 +1,6 @@
 """The cascade over recorded answers of real models: better than always asking the strongest, at a fraction of its cost.
 
-Runs where FUSIOND_EVAL_DATA names the folder of the recordings. Keys and their truth are those that came with the recordings; `python -m bench.replay`
+Runs where FUSIOND_EVAL_DATA names the folder of the recordings. Keys and their truth are those that came with them; `python -m bench.replay`
 asks the daemon itself.
 """
 
