@@ -139,4 +139,4 @@ def _times(row: Row, other: Row) -> Row:
 
 
 def _scaled(row: Row, factor: float) -> Row:
-    return tuple(factor * x for x in row)
+    return tuple([factor * x for x in row])

@@ -1,8 +1,8 @@
 """What is known of the traffic, kept over restarts: one file of JSON.
 
 It is written whole under another name, and then given its own, a moment after something was heard. No request waits for it, and none fails for it:
-what a kill takes are the last moments' corrections of running means. A file that cannot be used is named with the reason, put aside under another name,
-and begun anew.
+what a kill takes are the last moments' corrections of running means. A file that cannot be used is named with the reason, put aside under another
+name, and begun anew.
 """
 
 from __future__ import annotations

@@ -76,3 +76,4 @@ async def test_how_sure_it_is(arguments: tuple[str, str]) -> None:
     assert trace["confidence"] == pytest.approx(sure, abs=1e-6)
     assert trace["agreement"] == pytest.approx(2 / 3, abs=1e-3)
     assert float(response.headers["X-Fusiond-Confidence"]) == pytest.approx(sure, abs=1e-4)
+    assert float(response.headers["X-Fusiond-Agreement"]) == pytest.approx(2 / 3, abs=1e-4)
