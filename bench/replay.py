@@ -63,13 +63,14 @@ class Variant:
 
 
 VARIANTS = (
-    Variant(label="defaults, four locals"),
-    Variant(label="thrift 0.06", thrift=0.06),
-    Variant(label="thrift 0.16", thrift=0.16),
-    Variant(label="spend 0.33", spend=0.33),
+    Variant(label=f"four locals, defaults (`thrift = {THRIFT}`)"),
+    Variant(label="`thrift = 0.06`", thrift=0.06),
+    Variant(label="`thrift = 0.1`", thrift=0.1),
+    Variant(label="`thrift = 0.18`", thrift=0.18),
+    Variant(label="`spend = 0.33`", spend=0.33),
     Variant(label="a single local", free=1),
     Variant(label="two samples of the reasoner", samples=2),
-    Variant(label="nothing paid (against the best local)", paid=False),
+    Variant(label="nothing paid; against the best local", paid=False),
 )
 
 

@@ -138,7 +138,7 @@ class FusionConfig:
     escalate: tuple[str, ...] = ()
     judge: str | None = None
     writer: str | None = None
-    thrift: float = 0.1
+    thrift: float = 0.14
     spend: float | None = None
     accept: float = 1.0
     kind: KeyKind | None = None

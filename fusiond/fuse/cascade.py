@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Hashable, Iterator, Mapping, Sequenc
 from contextlib import aclosing
 from dataclasses import replace
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 from itertools import product
 
 from fusiond.call import Call
@@ -68,6 +68,7 @@ class _Table:
         self._failures: dict[str, MemberError] = {}
         self._degraded: tuple[Degraded, ...] = ()
         self._thought: dict[Hashable, Voter | None] = {}
+        self._price = cache(self._expected)  # one call's, asked for whenever an answer comes
 
     @property
     def answers(self) -> Mapping[str, Transcript]:
@@ -176,10 +177,10 @@ class _Table:
     def _prices(self) -> dict[str, Decimal]:
         """What a call of each paid member is expected to cost."""
         prompt_tokens, length = self._prompt_tokens, expected_length(self._plan.traffic, self._lead_length)
-        return {voice: self._price(call, prompt_tokens, length) for voice, call in self._payable.items()}
+        return {voice: self._price(voice, prompt_tokens, length) for voice in self._payable}
 
-    def _price(self, call: Call, prompt_tokens: int, length: float) -> Decimal:
-        tariff = call.member.tariff
+    def _expected(self, voice: str, prompt_tokens: int, length: float) -> Decimal:
+        tariff = self._payable[voice].member.tariff
         return tariff.expected(prompt_tokens, round(length), self._plan.time) if tariff else Decimal(0)
 
     def _heard(self) -> Heard:
@@ -197,7 +198,7 @@ class _Table:
             return own.cost
         return would_have_cost(
             best,
-            partial(self._price, self._payable[best], own.prompt_tokens if own else self._prompt_tokens),
+            partial(self._price, best, own.prompt_tokens if own else self._prompt_tokens),
             self._plan.traffic,
             own_length=own.completion_tokens if own else None,
             lead_length=self._lead_length,
