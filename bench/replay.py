@@ -204,7 +204,7 @@ def main() -> None:
         parser.error("FUSIOND_EVAL_DATA names no folder of recorded answers")
     questions = {each: list({record["question"]: record for record in each.records()}.values())[: options.first] for each in SETS if each.texts}
     names = [each.name if each.texts else f"{each.name} (keys only)" for each in SETS]
-    print(f"| points above the strongest, at a share of its cost | all | confidence off by | {' | '.join(names)} |\n|{'---|' * 8}")
+    print(f"| points, at a share of the cost | all | confidence off by | {' | '.join(names)} |\n|{'---|' * 8}")
     with server("bench.answers", core=LOAD_CORE) as (upstream, _), daemon(configuration(upstream, VARIANTS)) as (port, _):
         for number, variant in enumerate(VARIANTS):
             asked = [(_name(number, each), each, record) for each, records in questions.items() for record in records]
