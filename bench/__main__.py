@@ -1,4 +1,4 @@
-"""All measurements, printed as the Markdown table that README shows: `python -m bench [single] [vote] [money] [rest]`."""
+"""All measurements, printed as the Markdown table that README shows: `python -m bench [single] [vote] [deciding] [money] [rest]`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from bench import money, rest, single, vote
+from bench import deciding, money, rest, single, vote
 from bench.processes import CORES, LOAD_CORE
 
 Lines = Iterator[tuple[str, str]]
@@ -65,6 +65,15 @@ def rest_lines(pairs: int) -> Lines:
     )
 
 
+def deciding_lines(pairs: int) -> Lines:
+    """What the policy takes."""
+    median, most = deciding.median(requests=100 * pairs)
+    yield (
+        "`cascade` of five locals and two paid members: processor time of all decisions on a request",
+        f"**{median:.2f} ms** (nine of ten below {most:.2f})",
+    )
+
+
 def money_lines(pairs: int) -> Lines:
     """Ledger and records, against the daemon without them."""
     for paid in (False, True):
@@ -86,7 +95,13 @@ def money_lines(pairs: int) -> Lines:
     )
 
 
-PARTS: dict[str, Callable[[int], Lines]] = {"single": single_lines, "vote": vote_lines, "money": money_lines, "rest": rest_lines}
+PARTS: dict[str, Callable[[int], Lines]] = {
+    "single": single_lines,
+    "vote": vote_lines,
+    "deciding": deciding_lines,
+    "money": money_lines,
+    "rest": rest_lines,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+from abc import abstractmethod
 from dataclasses import dataclass
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -49,24 +50,28 @@ def _chunked(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
+def streamed(text: str, *, prompt_tokens: int, completion_tokens: int) -> bytes:
+    """A whole answer in one write, its text as one event."""
+    usage = {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens, "total_tokens": prompt_tokens + completion_tokens}
+    events = [
+        _event(choices=[{"index": 0, "delta": {"role": "assistant", "content": text}, "finish_reason": None}]),
+        _event(choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}]),
+        _event(choices=[], usage=usage),
+        b"data: [DONE]\n\n",
+    ]
+    return HEAD + _chunked(b"".join(events)) + END
+
+
 class Connection(asyncio.Protocol):
     """One client: reads a request to the end of its body, answers, and waits for the next."""
 
-    def __init__(self, script: Script) -> None:
-        self._script = script
-        self._writes = script.writes()
+    def __init__(self) -> None:
         self._heard = b""
-        self._pending: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client came."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - the event loop's promise
         self._transport = transport
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the event loop's signature
-        """A client left: it wants no more."""
-        if self._pending is not None:
-            self._pending.cancel()
 
     def data_received(self, data: bytes) -> None:
         """More of a request."""
@@ -76,25 +81,49 @@ class Connection(asyncio.Protocol):
             return
         self._heard = body[_length(head) :]
         if head.startswith(b"GET "):
-            self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(MODELS), MODELS))
+            self.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(MODELS), MODELS))
         else:
-            self._answer()
+            self.answer(body[: _length(head)])
 
-    def _answer(self) -> None:
+    def write(self, data: bytes) -> None:
+        """Say it."""
+        self._transport.write(data)
+
+    @abstractmethod
+    def answer(self, body: bytes) -> None:
+        """Answer a question, of which this is the body."""
+
+
+class Scripted(Connection):
+    """One client, which hears the same whatever it asks."""
+
+    def __init__(self, script: Script) -> None:
+        super().__init__()
+        self._script = script
+        self._writes = script.writes()
+        self._pending: asyncio.TimerHandle | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the event loop's signature
+        """A client left: it wants no more."""
+        if self._pending is not None:
+            self._pending.cancel()
+
+    def answer(self, body: bytes) -> None:  # noqa: ARG002 - whatever it is
+        """Say what the script says."""
         if self._script.first or self._script.gap:
             loop = asyncio.get_running_loop()
             self._pending = loop.call_later(self._script.first, self._pace, HEAD, 0, loop.time() + self._script.first)
             return
-        self._transport.write(HEAD + self._writes[0])
+        self.write(HEAD + self._writes[0])
         for write in self._writes[1:]:
-            self._transport.write(write)
-        self._transport.write(END)
+            self.write(write)
+        self.write(END)
 
     def _pace(self, before: bytes, place: int, due: float) -> None:
         if (place + 1) * self._script.group >= self._script.chunks:  # the last words, and with them the end
-            self._transport.write(before + b"".join(self._writes[place:]) + END)
+            self.write(before + b"".join(self._writes[place:]) + END)
             return
-        self._transport.write(before + self._writes[place])
+        self.write(before + self._writes[place])
         due += self._script.gap
         self._pending = asyncio.get_running_loop().call_at(due, self._pace, b"", place + 1, due)
 
@@ -109,7 +138,7 @@ def _length(head: bytes) -> int:
 
 async def serve(script: Script) -> None:
     """Answer on a free port of the loopback interface until terminated."""
-    server = await asyncio.get_running_loop().create_server(lambda: Connection(script), "127.0.0.1", 0, backlog=1024)
+    server = await asyncio.get_running_loop().create_server(lambda: Scripted(script), "127.0.0.1", 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 

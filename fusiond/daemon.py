@@ -99,7 +99,7 @@ class Daemon:
             gc.freeze()
             gc.enable()
             async with asyncio.TaskGroup() as group:
-                duties = (self._opens, self._reloads, self._looks, self._finds, self._settles, self._prunes, _warmed)
+                duties = (self._opens, self._reloads, self._looks, self._finds, self._settles, self._keep.saves, self._prunes, _warmed)
                 work = [group.create_task(_persistent(duty)) for duty in duties]
                 await stop.wait()
                 self._admin.draining = True

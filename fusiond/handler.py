@@ -246,6 +246,8 @@ class Reply:
             headers["X-Fusiond-Ignored"] = _list_of(ignored)
         if report.confidence is not None:
             headers["X-Fusiond-Confidence"] = f"{report.confidence:.4f}"
+        if report.agreement is not None:
+            headers["X-Fusiond-Agreement"] = f"{report.agreement:.4f}"
         if report.degraded:
             headers["X-Fusiond-Degraded"] = ",".join(report.degraded)
         return headers

@@ -18,22 +18,24 @@ from fusiond.revision import Revision
 
 if TYPE_CHECKING:
     from fusiond.health import Health
-    from fusiond.policy.traffic import Traffic
     from fusiond.reach import Reach
-    from fusiond.situation import Kind, Out, Situation
+    from fusiond.situation import Out, Situation
     from fusiond.store.ledger import Ledger
     from fusiond.store.records import Records
+    from fusiond.store.traffic import KnownTraffic
 
 
 OPENING_SECONDS = 10.0
 """A disk that takes longer to open a file is none that a request waits for."""
+
+SAVE_SECONDS = 1.0
+"""How long what was heard of the traffic waits for the disk."""
 
 
 class Keep:
     """All of it, its files in `directory`. `opened`: whether it is known if they can be used."""
 
     def __init__(self, directory: Path) -> None:
-        self.traffic: dict[Kind, Traffic] = {}
         self.surprises: set[Hashable] = set()  # members that should be free, and were not
         self.opened = asyncio.Event()
         self._overdue = False
@@ -52,6 +54,13 @@ class Keep:
         from fusiond.store.records import Records  # noqa: PLC0415  # see above
 
         return Records(self._directory)
+
+    @cached_property
+    def traffic(self) -> KnownTraffic:
+        """What calls take and cost."""
+        from fusiond.store.traffic import KnownTraffic  # noqa: PLC0415  # see above
+
+        return KnownTraffic(self._directory)
 
     @cached_property
     def health(self) -> Health:
@@ -73,6 +82,8 @@ class Keep:
             await self.ledger.open()
         if self.records.closed or not self.opened.is_set():
             await self.records.open()
+        if not self.opened.is_set():
+            await self.traffic.open()
         self.opened.set()
 
     async def known(self) -> None:
@@ -97,7 +108,7 @@ class Keep:
             spent=Spent(day=day, month=month),
             unpayable=ledger.fault if budget and known else None,
             out=self.out(revision),
-            traffic=self.traffic,
+            traffic=self.traffic.kinds,
         )
 
     def out(self, revision: Revision) -> Mapping[str, Out]:
@@ -117,10 +128,23 @@ class Keep:
         self.reach.keep(frozenset(map(revision.server, revision.config.providers)))
         self.health.forgive()
 
+    async def saves(self) -> None:
+        """Write what is known of the traffic, as often as it may be lost by a kill."""
+        await self.opened.wait()
+        while True:
+            await asyncio.sleep(SAVE_SECONDS)
+            await self._save()
+
     async def aclose(self) -> None:
         """Write what waits, and let the files go."""
+        await self._save()
         await self.ledger.aclose()
         await self.records.aclose()
+
+    async def _save(self) -> None:
+        """Who has the records has this file, too: another daemon's is not overwritten."""
+        if self.opened.is_set() and not self.records.closed:
+            await self.traffic.save()
 
     @property
     def _all_well(self) -> bool:

@@ -65,6 +65,7 @@ class Plan:
     deadline: float
     time: datetime
     thrift: float
+    spend: float | None
     accept: float
     traffic: Traffic
     privacy: Privacy
@@ -153,6 +154,7 @@ def _planned(request: Request, fusion: Fusion, catalog: Catalog, situation: Situ
         calls = [replace(call, relayed=True) for call in calls]
     elif judge or writer or escalation:
         calls = [replace(call, deadline=situation.now + PANEL_SHARE * config.deadline_seconds) for call in calls]
+    traffic = situation.traffic.get((f"fusion/{fusion.name}", key.kind), Traffic()) if key else Traffic()
     return Plan(
         request=request,
         fusion=None if named else fusion.name,
@@ -169,9 +171,10 @@ def _planned(request: Request, fusion: Fusion, catalog: Catalog, situation: Situ
         grace=config.grace_seconds,
         deadline=deadline,
         time=situation.time,
-        thrift=config.thrift,
+        thrift=config.thrift if config.spend is None else traffic.thrift,
+        spend=config.spend,
         accept=config.accept,
-        traffic=situation.traffic.get((f"fusion/{fusion.name}", key.kind), Traffic()) if key else Traffic(),
+        traffic=traffic,
         privacy=limits.privacy,
         caps=limits.caps,
         bound=limits.bound if limits.caps and any(call.member.paid for call in (*calls, *escalation)) else None,

@@ -25,7 +25,6 @@ from fusiond.keep import Keep
 from fusiond.merge import Gathering, Part, gathering, waited
 from fusiond.plan import Plan
 from fusiond.policy.breaker import Refusal
-from fusiond.policy.traffic import Traffic
 from fusiond.purse import Purse, surely_unbilled
 from fusiond.report import Report
 from fusiond.revision import Revision
@@ -87,8 +86,7 @@ def _remember(plan: Plan, answer: Answer, keep: Keep) -> None:
     """What a cascade teaches of its kind of traffic, and what it saved."""
     decided = answer.decided
     if plan.wanted and decided.heard:
-        kind = plan.asked_for, plan.wanted.kind
-        keep.traffic[kind] = keep.traffic.get(kind, Traffic()).after(decided.heard)
+        keep.traffic.hear((plan.asked_for, plan.wanted.kind), decided.heard, plan.spend)
     if decided.otherwise is not None and keep.ledger.fault is None:
         keep.ledger.saved(plan.request.id, plan.asked_for, answer.report().saved_usd)
 

@@ -10,7 +10,7 @@ from fusiond.config.source import Table
 KEYS: tuple[tuple[str, ...], ...] = (
     *((table,) for table in ("local", "code", "idle")),
     ("server", "allow_adhoc"),
-    *(("fusions", "*", key) for key in ("spend", "calibrate", "rounds")),
+    *(("fusions", "*", key) for key in ("calibrate", "rounds")),
 )
 STRATEGIES = ("refine", "adaptive")
 

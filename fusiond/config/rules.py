@@ -199,7 +199,7 @@ def _number(key: str, value: float | Decimal) -> str | None:
         return "must be more than 0"
     if key == "skill" and not 0 < value < 1:
         return "must be between 0 and 1, and neither of them"
-    if key == "accept" and not 0 < value <= 1:
+    if key in ("accept", "spend") and not 0 < value <= 1:
         return "must be more than 0 and at most 1"
     return None
 
@@ -282,12 +282,8 @@ def _reference(path: Path, name: str, config: Config, names: Names, *, all_of: b
 
 def discovers(config: Config, provider: str) -> bool:
     """Whether the provider's models are members by the name `PROVIDER/MODEL` without being in the file."""
-    match config.providers[provider]:
-        case OllamaConfig(discover=discover) | OpenAIConfig(discover=discover):
-            return discover
-        case LlamaCppConfig():
-            return True
-    return False
+    found = config.providers[provider]
+    return isinstance(found, LlamaCppConfig) or (isinstance(found, OllamaConfig | OpenAIConfig) and found.discover)
 
 
 def _escalation(path: Path, fusion: FusionConfig, config: Config, names: Names) -> Faults:
@@ -298,9 +294,11 @@ def _escalation(path: Path, fusion: FusionConfig, config: Config, names: Names) 
         if name and (name in seats or name in fusion.escalate[:index]):
             yield Fault(path=(*path, "escalate", index), reason=f"names {name!r}, who is asked already")
     if fusion.strategy != "cascade" and path[1] not in names.undecided:
-        for key in ("escalate", "thrift", "accept"):
+        for key in ("escalate", "thrift", "spend", "accept"):
             if getattr(fusion, key) != getattr(FusionConfig(), key):
                 yield Fault(path=(*path, key), reason="is for the strategy cascade")
+    if fusion.spend is not None and fusion.thrift != FusionConfig().thrift:
+        yield Fault(path=(*path, "thrift"), reason="follows from spend by itself: leave one of the two out")
 
 
 def _limits(path: Path, fusion: FusionConfig, config: Config) -> Faults:

@@ -129,7 +129,8 @@ class FusionConfig:
     """`[fusions.NAME]`: a recipe that clients select as a model.
 
     `escalate`: who may be paid to join the panel of a cascade, in this order. `thrift`: what a mean call of the strongest of them must at least add
-    to the chance of a right answer. `accept`: confidence at which an answer stands unquestioned.
+    to the chance of a right answer. `spend`: instead of it, the share of always asking that one which may be spent on average.
+    `accept`: confidence at which an answer stands unquestioned.
     """
 
     strategy: StrategyName = "vote"
@@ -137,7 +138,8 @@ class FusionConfig:
     escalate: tuple[str, ...] = ()
     judge: str | None = None
     writer: str | None = None
-    thrift: float = 0.1
+    thrift: float = 0.14
+    spend: float | None = None
     accept: float = 1.0
     kind: KeyKind | None = None
     quorum: int | None = None

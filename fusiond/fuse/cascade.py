@@ -10,11 +10,11 @@ Whoever is named among the paid members and costs nothing goes before them, as l
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Hashable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 from itertools import product
 
 from fusiond.call import Call
@@ -66,6 +66,8 @@ class _Table:
         self._keys: dict[str, str | None] = {}
         self._failures: dict[str, MemberError] = {}
         self._degraded: tuple[Degraded, ...] = ()
+        self._thought: dict[Hashable, Voter | None] = {}
+        self._price = cache(self._expected)  # one call's, asked for whenever an answer comes
 
     @property
     def answers(self) -> Mapping[str, Transcript]:
@@ -86,12 +88,12 @@ class _Table:
         missing = [voter for voter in self._plan.voters if voter.name in drafts.missing]
         if not missing:
             return True
+        if self._waiting and (len(missing) > LOOK or self._lead_length is None):  # while that is not known, neither is any price
+            return False
         if not stands(self._plan, self._ended, drafts.missing):
             return False
         if not self._waiting:
             return True
-        if len(missing) > LOOK or self._lead_length is None:  # while that is not known, neither is any price
-            return False
         known = {voter: key for voter, key in self._votes().items() if voter not in missing}
         each = self._tolls()
         return all(self._next(votes, each) is None for votes in _completions(known, missing, self._wanted.count))
@@ -152,9 +154,15 @@ class _Table:
         return votes_of(self._plan, {**silent, **joined(self._wanted, self._keys), **dict.fromkeys(self._failures)})
 
     def _next(self, votes: Votes, tolls: Tolls) -> Voter | None:
-        """Who is to be asked after these votes."""
+        """Who is to be asked after these votes. Which of them are the same is all that matters: each such case is thought through once."""
+        case = _case(self._plan.voters, votes), *tolls.values()
+        if case not in self._thought:
+            self._thought[case] = self._decide(votes, tolls)
+        return self._thought[case]
+
+    def _decide(self, votes: Votes, tolls: Tolls) -> Voter | None:
         plan, options = self._plan, self._wanted.count
-        if verdict(Model(), plan.voters, votes, options).confidence >= plan.accept:
+        if plan.accept < 1 and verdict(Model(), plan.voters, votes, options).confidence >= plan.accept:
             return None
         free = [voter for voter in plan.voters if not voter.paid and voter not in votes]
         if not unchanging(plan, votes, free):
@@ -168,10 +176,10 @@ class _Table:
     def _prices(self) -> dict[str, Decimal]:
         """What a call of each paid member is expected to cost."""
         prompt_tokens, length = self._prompt_tokens, expected_length(self._plan.traffic, self._lead_length)
-        return {voice: self._price(call, prompt_tokens, length) for voice, call in self._payable.items()}
+        return {voice: self._price(voice, prompt_tokens, length) for voice in self._payable}
 
-    def _price(self, call: Call, prompt_tokens: int, length: float) -> Decimal:
-        tariff = call.member.tariff
+    def _expected(self, voice: str, prompt_tokens: int, length: float) -> Decimal:
+        tariff = self._payable[voice].member.tariff
         return tariff.expected(prompt_tokens, round(length), self._plan.time) if tariff else Decimal(0)
 
     def _heard(self) -> Heard:
@@ -189,7 +197,7 @@ class _Table:
             return own.cost
         return would_have_cost(
             best,
-            partial(self._price, self._payable[best], own.prompt_tokens if own else self._prompt_tokens),
+            partial(self._price, best, own.prompt_tokens if own else self._prompt_tokens),
             self._plan.traffic,
             own_length=own.completion_tokens if own else None,
             lead_length=self._lead_length,
@@ -199,6 +207,12 @@ class _Table:
         """What the paid members that were asked besides the panel have used."""
         heard = {voice: self._answers[voice].usage for voice in self._payable if voice in self._answers}
         return {voice: usage for voice, usage in heard.items() if usage}
+
+
+def _case(voters: Sequence[Voter], votes: Votes) -> tuple[int | None, ...]:
+    """The votes with a number in each key's place, in panel order; 0: no key, None: no vote yet."""
+    numbers: dict[str | None, int] = {None: 0}
+    return tuple([numbers.setdefault(votes[voter], len(numbers)) if voter in votes else None for voter in voters])
 
 
 def _completions(votes: Votes, missing: Sequence[Voter], options: int) -> Iterator[Votes]:

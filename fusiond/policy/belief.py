@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from math import exp, lgamma, log, log1p
+from operator import add
 
 NODES = ((-2.857, 0.01126), (-1.3556, 0.22208), (0.0, 0.53333), (1.3556, 0.22208), (2.857, 0.01126))
 """Difficulty and its weight: a standard normal distribution in five points (Gauss-Hermite quadrature)."""
+
+PANELS = 100
+"""So many panels' roles are remembered: one request looks at those of the same panel a hundred times."""
 
 TIE = 1e-9
 """Chances that differ by a smaller share are equal: what is left is rounding."""
@@ -102,8 +106,13 @@ class Verdict:
     confidence: float
 
 
-def roles(model: Model, panel: Sequence[Voter]) -> dict[Voter, Role]:
+def roles(model: Model, panel: Sequence[Voter]) -> Mapping[Voter, Role]:
     """Skill and weight of every voter, in panel order. Locals as good as the largest are peers: each takes half the lead, and full weight."""
+    return _roles(model, tuple(panel))
+
+
+@lru_cache(maxsize=PANELS)
+def _roles(model: Model, panel: tuple[Voter, ...]) -> Mapping[Voter, Role]:
     leading = {voter for voter in panel if _leads(voter, panel)}
     lead = model.lead if len({_member(voter) for voter in leading}) <= 1 else model.lead / 2
     answers = Counter(map(_member, panel))
@@ -182,6 +191,7 @@ def verdict(model: Model, panel: Sequence[Voter], votes: Votes, options: int = 0
     return Verdict(key=best, confidence=found[best])
 
 
+@lru_cache(maxsize=10 * PANELS)
 def right(skill: float, spread: float) -> Row:
     """Chance of a right answer at every node of difficulty."""
     return tuple(1 / (1 + exp(spread * difficulty - skill)) for difficulty, _ in NODES)
@@ -189,15 +199,15 @@ def right(skill: float, spread: float) -> Row:
 
 def plus(one: Row, other: Row) -> Row:
     """Both rows, node by node."""
-    return tuple(a + b for a, b in zip(one, other, strict=True))
+    return tuple(map(add, one, other))
 
 
 NOTHING: Row = (0.0,) * len(NODES)
 
 
 def _given(truth: Truth, table: Tally, gathered: float) -> Row:
-    odds = NOTHING if truth is None else table.odds[truth]
-    return tuple(wrong + gathered + gain for wrong, gain in zip(table.wrong, odds, strict=True))
+    row = table.wrong if truth is None else plus(table.wrong, table.odds[truth])
+    return tuple([x + gathered for x in row])
 
 
 def _leads(voter: Voter, panel: Sequence[Voter]) -> bool:

@@ -21,7 +21,7 @@ from fusiond import errors
 from fusiond.errors import ContextTooSmall, Cooling, Empty, MemberError, Misshapen, Rejected, TimedOut, TooDear, Unwilling
 
 ROW = 3
-"""So many failures in a row, or empty answers in a row, are enough."""
+"""So many failures in a row are enough, or empty answers in a row of a member that has not answered yet."""
 
 LAST, LATELY_SECONDS, ENOUGH = 10, 60.0, 5
 """Half of the last calls failed: of so many, ended within so long, if they are enough to say so."""
@@ -181,8 +181,10 @@ def _rejection(status: int | None, words: str, *, loading: bool) -> Meaning:
 
 
 def _silent(breaker: Breaker, error: MemberError, now: float) -> Breaker:
+    """Who has answered lately has a mouth: a reasoner that finds no end of several hard questions in a row is well, and missed by all others."""
     silent = replace(breaker, silences=breaker.silences + 1)
-    return silent if silent.silences < ROW else _cooled(silent, f"said nothing {silent.silences} times in a row", error, now)
+    answered = any(not end.failed for end in breaker.recent)
+    return silent if answered or silent.silences < ROW else _cooled(silent, f"said nothing {silent.silences} times in a row", error, now)
 
 
 def _failed(breaker: Breaker, error: MemberError, now: float) -> Breaker:

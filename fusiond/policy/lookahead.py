@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from heapq import nlargest
 from math import inf
 from operator import mul
 
@@ -123,7 +122,7 @@ def _last(table: _Table, call: _Call) -> float:
     """The chance of being right once the last call is answered: only the key that stands then counts, so that sums over difficulty are enough."""
     hits = [_dot(row, call.hit) for row, _ in table.keys]
     misses = [_dot(row, call.miss) / parts for (row, _), parts in zip(table.keys, table.others, strict=True)]
-    first, second = nlargest(2, [*misses, 0.0, 0.0])
+    first, second, *_ = sorted((*misses, 0.0, 0.0), reverse=True)
     rivals = [second if miss == first else first for miss in misses]  # the best of the others; where two are first, the second is as good
     said = [max(hit, weight * rival) for hit, rival, (_, weight) in zip(hits, rivals, table.keys, strict=True)]
     return sum(said) + max(_dot(table.none, call.hit), table.stray * first)
@@ -139,4 +138,4 @@ def _times(row: Row, other: Row) -> Row:
 
 
 def _scaled(row: Row, factor: float) -> Row:
-    return tuple(factor * x for x in row)
+    return tuple([factor * x for x in row])

@@ -28,8 +28,7 @@ def settled(model: Model, panel: Sequence[Voter], votes: Votes, missing: Sequenc
     """Whether no completion of the missing voters' answers changes the key that stands. `options`: how many values the request offers (0: open)."""
     if not missing:
         return True
-    standing = verdict(model, panel, votes, options).key
-    if standing is None or len(missing) > LOOK:
+    if len(missing) > LOOK or (standing := verdict(model, panel, votes, options).key) is None:
         return False
     contest = _Contest(model, panel, votes, missing, options)
     said = {key for key in votes.values() if key is not None}

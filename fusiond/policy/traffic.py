@@ -1,5 +1,7 @@
 """What is remembered of one kind of traffic (a fusion, a kind of key): how long answers are, what calls cost, and so what a call's toll is.
 
+Where a share is to be spent, the thrift that spends it is remembered, too: every request corrects it by as much as it was too dear or too cheap.
+
 Pure transitions over frozen values. No tariff is known here: whoever asks brings the expected price of each call, in USD.
 """
 
@@ -8,11 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from math import log10, sqrt
+from math import exp, log10, sqrt
 from typing import Self
 
 MEMORY = 500
 """A running mean is one over all requests up to this many, and follows the later ones as if there had been so many before."""
+
+MEMBERS = 64
+"""So many members' means are kept, of those that were heard last: names come and go with the configuration."""
+
+THRIFT, LEAST, MOST = 0.1, 0.03, 0.3
+"""Where the thrift begins that spends a share, and how far it goes: beyond, a call adds next to nothing, or nobody is asked any more."""
+
+CORRECTION = 0.03
+"""Of the thrift, in log, for a request that costs a mean call of the strongest more than it should."""
+
+LONGER = 1.1
+"""Who is asked takes longer than the leading local's answer lets expect, for hard questions are asked: by 10% to 20% on recorded answers."""
 
 UNKNOWN_LENGTH = 256.0
 """Tokens of an answer, where neither this request nor any before it tells."""
@@ -52,18 +66,21 @@ class Traffic:
 
     `length`, `root`: of the leading local's answers, and the square roots of their lengths; `lengths`: of each paid member's answers;
     `prices`: what a call of each paid member was expected to cost, asked or not. Prices are linear, so that their mean is the price of a mean call.
+    `thrift`: what spends the share that is to be spent, so far.
     """
 
     length: Mean = Mean()
     root: Mean = Mean()
     lengths: Means = field(default_factory=dict)
     prices: Means = field(default_factory=dict)
+    thrift: float = THRIFT
 
-    def after(self, heard: Heard) -> Self:
-        """What is remembered after one more request."""
+    def after(self, heard: Heard, spend: float | None = None) -> Self:
+        """What is remembered after one more request. `spend`: the share of always asking the strongest that may be spent; None: nobody says."""
         lead = heard.lead
         return replace(
             self,
+            thrift=self.thrift if spend is None or not heard.prices else _corrected(self.thrift, share(heard, self) - spend),
             length=self.length.heard(lead) if lead else self.length,
             root=self.root.heard(sqrt(lead)) if lead else self.root,
             lengths=_heard(self.lengths, heard.lengths),
@@ -106,6 +123,15 @@ def tolls(thrift: float, prices: Mapping[str, Decimal], traffic: Traffic) -> dic
     return {member: thrift * float(price) / usual if usual else 0.0 for member, price in prices.items()}
 
 
+def share(heard: Heard, traffic: Traffic) -> float:
+    """What the members that answered cost, in mean calls of the strongest.
+
+    Both as they are expected to: what the strongest takes where it is not asked is not known, and was not hard enough to be asked.
+    """
+    usual = max(usual_prices(traffic, heard.prices).values(), default=0.0)
+    return LONGER * sum(float(heard.prices.get(member, 0)) for member in heard.lengths) / usual if usual else 0.0
+
+
 def would_have_cost(member: str, price: Callable[[float], Decimal], traffic: Traffic, *, own_length: int | None, lead_length: int | None) -> Decimal:
     """USD that this request would have cost had `member`, the strongest allowed, been asked alone. What was paid, taken from it, is what was saved.
 
@@ -119,5 +145,11 @@ def would_have_cost(member: str, price: Callable[[float], Decimal], traffic: Tra
     return price(lead_length or expected_length(traffic, None))
 
 
+def _corrected(thrift: float, excess: float) -> float:
+    return min(MOST, max(LEAST, thrift * exp(CORRECTION * excess)))
+
+
 def _heard(means: Means, values: Mapping[str, int] | Mapping[str, Decimal]) -> Means:
-    return {**means, **{name: means.get(name, Mean()).heard(float(value)) for name, value in values.items()}}
+    new = {name: means.get(name, Mean()).heard(float(value)) for name, value in values.items()}
+    old = {name: mean for name, mean in means.items() if name not in new}
+    return dict([*old.items(), *new.items()][-MEMBERS:])

@@ -228,7 +228,7 @@ def test_what_is_said(write: Write, text: str, expected: str) -> None:
     assert errors(write(text)) == [f"config.toml: {expected}"]
 
 
-@pytest.mark.parametrize("key", ["spend", "calibrate", "rounds"])
+@pytest.mark.parametrize("key", ["calibrate", "rounds"])
 def test_fusion_keys_to_come(write: Write, key: str) -> None:
     """A key that will exist is an error of its own, never read and ignored."""
     text = f"{MINIMAL}[fusions.default]\npanel = ['qwen']\n{key} = 1\n"

@@ -633,6 +633,14 @@ def test_what_is_remembered_of_this_kind_of_traffic() -> None:
     assert planned(served, PROSE, now=now).traffic == Traffic()
 
 
+def test_a_share_to_spend_makes_the_thrift() -> None:
+    """It is that which has spent the share so far, in this kind of traffic; a thrift that is given stays."""
+    now = {"traffic": {("fusion/default", "boolean"): Traffic(thrift=0.22)}}
+    held, given = planned(cascade("a", spend=0.33), now=now), planned(cascade("a", thrift=0.3), now=now)
+    assert (held.thrift, held.spend) == (0.22, 0.33)
+    assert (given.thrift, given.spend) == (0.3, None)
+
+
 # --- Routes ---
 
 

@@ -171,6 +171,13 @@ def test_empty_answers() -> None:
         assert admits(told(WELL, [nothing, nothing, other, nothing, nothing]), NOW) is None
 
 
+def test_empty_answers_of_who_has_answered() -> None:
+    """Hard questions may leave a reasoner without a word for long: it is asked all the same, until it fails in another way."""
+    silent = told(WELL, [None, *[Empty("said nothing")] * 50])
+    assert admits(silent, NOW) is None
+    assert until(told(silent, [BROKEN] * 3)) == 5
+
+
 def test_empty_answers_when_it_is_tried() -> None:
     """A member that was shut for them cools longer; one that was shut for something else has proved nothing."""
     nothing = Empty("said nothing")

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from math import exp
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fusiond.policy.traffic import (
+    LEAST,
+    LONGER,
+    MEMBERS,
     MEMORY,
+    MOST,
+    THRIFT,
     UNKNOWN_LENGTH,
     Heard,
     Mean,
     Traffic,
     expected_length,
     rank,
+    share,
     strongest,
     tolls,
     usual_prices,
@@ -132,3 +140,59 @@ def test_hearing_leaves_what_was_remembered_before() -> None:
     assert after.lengths == {"mini": Mean(count=2, value=100.0), "sonnet": Mean(count=1, value=300.0)}
     assert after.prices["mini"] == before.prices["mini"]
     assert after.prices["sonnet"].value == pytest.approx(0.006)
+
+
+def test_names_that_are_not_heard_any_more_are_forgotten() -> None:
+    """Those that were heard last stay, however many there were."""
+    seen = traffic(100)
+    for number in range(MEMBERS - 1):
+        seen = seen.after(Heard(lead=None, lengths={}, prices={f"m{number}": Decimal(1), "mini": Decimal(1)}))
+    assert len(seen.prices) == MEMBERS
+    assert seen.prices["mini"].count == MEMBERS
+    assert "sonnet" not in seen.prices
+
+
+def asked(*members: str) -> Heard:
+    """A request of middling prices for which these members were paid."""
+    return Heard(lead=100, lengths=dict.fromkeys(members, 100), prices=PRICES)
+
+
+def test_the_share_that_was_spent() -> None:
+    """In mean calls of the strongest, at expected prices; who is asked takes longer than that."""
+    seen = traffic(100)
+    assert share(asked(), seen) == 0.0
+    assert share(asked("mini"), seen) == pytest.approx(LONGER * 0.05)
+    assert share(asked("mini", "sonnet"), seen) == pytest.approx(LONGER * 1.05)
+    assert share(Heard(lead=100, lengths={}, prices={}), seen) == 0.0
+
+
+def test_thrift_follows_from_what_is_spent() -> None:
+    """Too dear a request raises it, a cheap one lowers it, by as much as they are off."""
+    dear, cheap = traffic(100).after(asked("sonnet"), 0.33), traffic(100).after(asked(), 0.33)
+    assert dear.thrift == pytest.approx(THRIFT * exp(0.03 * (LONGER - 0.33)))
+    assert cheap.thrift == pytest.approx(THRIFT * exp(-0.03 * 0.33))
+
+
+def test_thrift_stays_where_nothing_is_to_be_held() -> None:
+    """A fusion without a share keeps its own; a request in which nobody may be paid says nothing about what is spent."""
+    assert traffic(100).after(asked("sonnet")).thrift == THRIFT
+    assert traffic(100).after(Heard(lead=100, lengths={}, prices={}), 0.33).thrift == THRIFT
+
+
+def test_thrift_has_bounds() -> None:
+    """Whatever comes: it neither pays for everything, nor forgets how to pay."""
+    dear = cheap = traffic(100)
+    for _ in range(500):
+        dear, cheap = dear.after(asked("mini", "sonnet"), 0.1), cheap.after(asked(), 0.9)
+    assert (dear.thrift, cheap.thrift) == (MOST, LEAST)
+
+
+@pytest.mark.parametrize("wanted", [0.2, 0.33, 0.6])
+def test_a_share_is_held(wanted: float) -> None:
+    """Where each question is worth asking the strongest up to a thrift of its own, so many are asked as may be."""
+    worths, seen, spent = Random(7), traffic(100), 0.0
+    for _ in range(3000):
+        heard = asked("sonnet") if worths.lognormvariate(-2.3, 0.7) > seen.thrift else asked()
+        spent += share(heard, seen)
+        seen = seen.after(heard, wanted)
+    assert spent / 3000 == pytest.approx(wanted, abs=0.02)
