@@ -1,0 +1,163 @@
+"""Looks at candidates, each in a process of its own: read by `driver` with little memory and time, or run by it in a `jail`.
+
+Where there can be no jail, code is only read, and what was found says why. Nothing of a candidate is ever read or run in the daemon itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fusiond
+from fusiond.code.answer import Program
+from fusiond.code.examples import Example
+from fusiond.code.request import PYTHON, Coding
+
+SECONDS = 6.0
+"""For all calls of one candidate, the start of its process included."""
+
+OUTPUT = 256 * 1024
+"""Bytes of results that are read; a process that says more is ended."""
+
+PLACES = max(2, (os.cpu_count() or 2) // 2)
+"""Candidates of all requests that are looked at at once."""
+
+READABLE = (PYTHON, "json", "toml")
+_DRIVER = str(Path(__file__).with_name("driver.py"))
+_TOP = str(Path(fusiond.__file__).parent.parent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What was found out about one program.
+
+    `parses` None: nobody can tell for its language. `error`: why it does not, or why it does not even begin. `said`: what came of each call, in
+    order; where it was ended before, fewer. `passed`: the calls whose value was as wanted. `barred`: why it was not run, though it should have been.
+    """
+
+    parses: bool | None = None
+    error: str = ""
+    digest: str = ""
+    said: tuple[str, ...] = ()
+    passed: int = 0
+    ran: bool = False
+    barred: str = ""
+
+
+UNTRIED = Trial()
+
+
+class Workshop:
+    """The one place of a daemon where candidates are looked at. `barred`: why there can be no jail, once that is known."""
+
+    def __init__(self) -> None:
+        self.barred = ""
+        self._places = asyncio.Semaphore(PLACES)
+
+    async def look(self, coding: Coding, program: Program, calls: Sequence[Example], until: float) -> Trial:
+        """Read a program, and run the calls where that is allowed. `until`: the loop's clock; nothing is found out after it."""
+        if program.language not in READABLE:
+            return UNTRIED
+        run = coding.run and bool(calls) and program.language == PYTHON
+        if run and not self.barred:
+            found = await self._worked(_job(coding, program, calls), until, jailed=True)
+            self.barred = next((str(line["barred"]) for line in found if "barred" in line), "")
+            if not self.barred:
+                return _trial(found, ran=True)
+        found = await self._worked(_job(coding, program, ()), until, jailed=False)
+        return _trial(found, barred=self.barred if run else "")
+
+    async def _worked(self, job: Mapping[str, Any], until: float, *, jailed: bool) -> list[dict[str, Any]]:
+        """The lines that came of a job before its time was up."""
+        clock = asyncio.get_running_loop().time
+        async with self._places:
+            seconds = min(SECONDS, until - clock())
+            if seconds <= 0:
+                return []
+            process = await _started(jailed=jailed)
+            assert process.stdin and process.stdout  # noqa: S101, PT018  (pipes, as asked for)
+            try:
+                process.stdin.write(json.dumps(job).encode())
+                process.stdin.close()
+                output = await _read(process, clock() + seconds)
+            finally:
+                _end(process)
+                await process.wait()
+        return _lines(output)
+
+
+async def _started(*, jailed: bool) -> Process:
+    """In a session of its own, so that it can be ended with all that belongs to it; it inherits neither files nor environment."""
+    command = ["-B", "-S", "-m", "fusiond.code.jail", str(os.getpid())] if jailed else ["-I", "-B", "-S", _DRIVER]
+    environment = {"PYTHONPATH": _TOP} if jailed else {}
+    return await asyncio.create_subprocess_exec(
+        sys.executable, *command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env=environment, start_new_session=True, close_fds=True
+    )
+
+
+async def _read(process: Process, until: float) -> bytes:
+    """What it says until it has ended, has said too much, or its time is up: what it had said by then counts."""
+    assert process.stdout  # noqa: S101  (a pipe, as asked for)
+    with suppress(TimeoutError):
+        async with asyncio.timeout_at(until):
+            return await _all_of(process.stdout)
+    _end(process)
+    return await _all_of(process.stdout)
+
+
+async def _all_of(output: asyncio.StreamReader) -> bytes:
+    try:
+        return await output.readexactly(OUTPUT)
+    except asyncio.IncompleteReadError as end:
+        return end.partial
+
+
+def _end(process: Process) -> None:
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _job(coding: Coding, program: Program, calls: Sequence[Example]) -> dict[str, Any]:
+    return {
+        "language": program.language,
+        "code": program.code,
+        "given": coding.given,
+        "entry": coding.entry,
+        "calls": [{"call": call.call, "wanted": call.wanted, "before": call.before} for call in calls],
+    }
+
+
+def _lines(output: bytes) -> list[dict[str, Any]]:
+    """Whole lines only: the last one may be cut off. What a candidate wrote among them is none of ours, and is passed over."""
+    found = []
+    for line in output.split(b"\n")[:-1]:
+        with suppress(ValueError, RecursionError):
+            if isinstance(told := json.loads(line), dict):
+                found.append(told)
+    return found
+
+
+def _trial(found: Sequence[Mapping[str, Any]], *, ran: bool = False, barred: str = "") -> Trial:
+    """Without a word of it, a program was more than its limits allow."""
+    first = found[0] if found and "parses" in found[0] else {"parses": False, "error": "cannot be read within the limits"}
+    begun = next((str(line["begun"]) for line in found if "begun" in line), "")
+    results = [line for line in found if "said" in line]
+    return Trial(
+        parses=first["parses"] is True,
+        error=begun or str(first.get("error", "")),
+        digest=str(first.get("digest", "")),
+        said=tuple(str(result["said"]) for result in results),
+        passed=sum(result.get("passes") is True for result in results),
+        ran=ran,
+        barred=barred,
+    )
