@@ -46,8 +46,8 @@ class Plan:
     besides in a cascade, in this order. `voters` are the voices of both with what the vote needs to know of them. `because`: why a strategy other
     than the fusion's was chosen. `code`: what code is wanted, where answers are chosen by what theirs does. `caps` None: nothing may be paid;
     `bound`: what the prompt may be billed for, where somebody of the panel is paid; `final`: a call that is too dear ends the request. `deadline` is
-    absolute, seconds on the loop's clock, `time` the wall's when it was made; `grace` seconds after the quorum. `ignored`: limits of the client's that
-    are looser than ours.
+    absolute, seconds on the loop's clock, `time` the wall's when it was made; `grace` seconds after the quorum. `ignored`: limits of the client's
+    that are looser than ours.
     """
 
     request: Request

@@ -99,7 +99,7 @@ _READERS: dict[str, Callable[[str], str]] = {
 
 def tried(job: dict[str, Any]) -> Any:
     """What comes of each call, in order."""
-    names: dict[str, Any] = {"__name__": "answer"}
+    names: dict[str, Any] = {"__name__": "answer", "exit": sys.exit, "quit": sys.exit}
     sys.stdin = io.StringIO()
     signal.signal(signal.SIGALRM, _late)
     if job["given"]:

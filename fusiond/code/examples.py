@@ -10,19 +10,24 @@ import ast
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any
 
 LONGEST = 500
 """Characters of a line that may be an example."""
 
 MOST = 20
+MOST_SHOWN = 30
+"""Lines of what a doctest shows."""
+
 MOST_DERIVED = 12
 
 _ASSERT = re.compile(r"^\s{0,20}assert\s+\S")
-_INPUT = re.compile(r"^[\s*_>#-]{0,20}(?:sample |example )?input(?: \d{1,2})?[*_`]{0,3}\s?[:=][*_`]{0,3}\s{0,4}(.{1,400}?)[`*]{0,3}$", re.IGNORECASE)
+_INPUT = re.compile(
+    r"^[\s*_>#-]{0,20}(?:sample |example )?input(?: \d{1,2})?[*_`]{0,3}\s?[:=][*_`]{0,3}\s{0,4}`?(.{1,400}?)[`*]{0,3}$", re.IGNORECASE
+)
 _OUTPUT = re.compile(
-    r"^[\s*_>#-]{0,20}(?:sample |example |expected )?output(?: \d{1,2})?[*_`]{0,3}\s?[:=][*_`]{0,3}\s{0,4}(.{1,400}?)[`*]{0,3}$", re.IGNORECASE
+    r"^[\s*_>#-]{0,20}(?:sample |example |expected )?output(?: \d{1,2})?[*_`]{0,3}\s?[:=][*_`]{0,3}\s{0,4}`?(.{1,400}?)[`*]{0,3}$", re.IGNORECASE
 )
 _CALLED = re.compile(r"\b([A-Za-z_]\w{0,60})\(")
 _GIVES = re.compile(
@@ -31,7 +36,7 @@ _GIVES = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _AFTER = re.compile(r"`|\s#|\s//|[;,.]\s|\s\(|\s(?:because|since|as|and|but|while|where|whereas)\b")
-_ENDS = re.compile(r'^\s*(?:>>>|\.\.\.|"""|\'\'\'|```|$)')
+_ENDS = re.compile(r'^\s*(?:>>>|"""|\'\'\'|```|$)')
 _WORDS = {"true": "True", "false": "False", "null": "None"}
 
 
@@ -70,20 +75,22 @@ def _doctests(lines: list[str]) -> Iterator[Example]:
     for place, line in enumerate(lines):
         if not line.lstrip().startswith(">>> "):
             continue
-        source, wanted = line.lstrip()[4:].strip(), _expected(lines[place + 1 :])
+        more = list(takewhile(_goes_on, (further.strip() for further in islice(lines, place + 1, place + 1 + MOST))))
+        source = "\n".join((line.lstrip()[4:].strip(), *(further[4:] for further in more)))
+        wanted = _expected(lines[place + 1 + len(more) : place + MOST_SHOWN])
         if wanted is None or not _is_expression(source):
             before.append(source)
         else:
-            yield Example(call=source, wanted=wanted, before=tuple(before))
+            yield Example(call=source, wanted=wanted, before=tuple(before[-MOST:]))
+
+
+def _goes_on(line: str) -> bool:
+    return line.startswith("... ") or line == "..."
 
 
 def _expected(lines: list[str]) -> str | None:
     """What a doctest shows below its call."""
-    shown = []
-    for line in lines[:LONGEST]:
-        if _ENDS.match(line):
-            break
-        shown.append(line.strip())
+    shown = [line.strip() for line in takewhile(lambda line: not _ENDS.match(line), lines)]
     if shown and shown[0].startswith("Traceback"):
         return f"raises {shown[-1].partition(':')[0]}"
     return "\n".join(shown)[:LONGEST] or None
@@ -91,12 +98,18 @@ def _expected(lines: list[str]) -> str | None:
 
 def _asserts(lines: list[str]) -> Iterator[Example]:
     for line in lines:
-        tree = _parsed(line.strip()) if _ASSERT.match(line) else None
+        text = line.strip()
+        tree = _parsed(text) if _ASSERT.match(line) else None
         match tree:
             case ast.Module(body=[ast.Assert(test=ast.Compare(left=ast.Call() as call, ops=[ast.Eq() | ast.Is()], comparators=[value]))]):
-                yield Example(call=ast.unparse(call), wanted=ast.unparse(value))
+                yield Example(call=_source(text, call), wanted=_source(text, value))
             case ast.Module(body=[ast.Assert(test=test)]):
-                yield Example(call=ast.unparse(test), wanted="True")
+                yield Example(call=_source(text, test), wanted="True")
+
+
+def _source(text: str, node: ast.expr) -> str:
+    """What stands there: to write a tree anew takes a stack as deep as the tree."""
+    return ast.get_source_segment(text, node) or ""
 
 
 def _in_a_line(lines: list[str], entry: str) -> Iterator[Example]:
@@ -123,10 +136,10 @@ def _inputs(lines: list[str], entry: str) -> Iterator[Example]:
 
 
 def _arguments(given: str) -> str | None:
-    tree = _parsed(f"f({given})")
-    match tree:
+    text = f"f({given})"
+    match _parsed(text):
         case ast.Module(body=[ast.Expr(value=ast.Call(args=args, keywords=keywords))]):
-            return ", ".join(ast.unparse(value) for value in (*args, *(keyword.value for keyword in keywords)))
+            return ", ".join(_source(text, value) for value in (*args, *(keyword.value for keyword in keywords)))
     return None
 
 

@@ -36,6 +36,10 @@ _DRIVER = str(Path(__file__).with_name("driver.py"))
 _TOP = str(Path(fusiond.__file__).parent.parent)
 
 
+Lines = Sequence[Mapping[str, Any]]
+"""What a process said of its job."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """What was found out about one program.
@@ -54,6 +58,7 @@ class Trial:
 
 
 UNTRIED = Trial()
+LATE: Lines = ({"late": True},)
 
 
 class Workshop:
@@ -70,29 +75,32 @@ class Workshop:
         run = coding.run and bool(calls) and program.language == PYTHON
         if run and not self.barred:
             found = await self._worked(_job(coding, program, calls), until, jailed=True)
-            self.barred = next((str(line["barred"]) for line in found if "barred" in line), "")
+            self.barred = next((str(line["barred"]) for line in found[:1] if "barred" in line), "")  # later ones are a candidate's
             if not self.barred:
                 return _trial(found, ran=True)
         found = await self._worked(_job(coding, program, ()), until, jailed=False)
         return _trial(found, barred=self.barred if run else "")
 
-    async def _worked(self, job: Mapping[str, Any], until: float, *, jailed: bool) -> list[dict[str, Any]]:
+    async def _worked(self, job: Mapping[str, Any], until: float, *, jailed: bool) -> Lines:
         """The lines that came of a job before its time was up."""
         clock = asyncio.get_running_loop().time
         async with self._places:
-            seconds = min(SECONDS, until - clock())
-            if seconds <= 0:
-                return []
-            process = await _started(jailed=jailed)
-            assert process.stdin and process.stdout  # noqa: S101, PT018  (pipes, as asked for)
-            try:
-                process.stdin.write(json.dumps(job).encode())
-                process.stdin.close()
-                output = await _read(process, clock() + seconds)
-            finally:
-                _end(process)
-                await process.wait()
-        return _lines(output)
+            end = min(clock() + SECONDS, until)
+            output = await _said(job, end, jailed=jailed) if clock() < end else b""
+            return _lines(output) or (LATE if clock() >= end else ())
+
+
+async def _said(job: Mapping[str, Any], until: float, *, jailed: bool) -> bytes:
+    """What a process says of a job. However this is left, nothing of it goes on."""
+    process = await _started(jailed=jailed)
+    assert process.stdin  # noqa: S101  (a pipe, as asked for)
+    try:
+        process.stdin.write(json.dumps(job).encode())
+        process.stdin.close()
+        return await _read(process, until)
+    finally:
+        _end(process)
+        await process.wait()
 
 
 async def _started(*, jailed: bool) -> Process:
@@ -137,7 +145,7 @@ def _job(coding: Coding, program: Program, calls: Sequence[Example]) -> dict[str
     }
 
 
-def _lines(output: bytes) -> list[dict[str, Any]]:
+def _lines(output: bytes) -> Lines:
     """Whole lines only: the last one may be cut off. What a candidate wrote among them is none of ours, and is passed over."""
     found = []
     for line in output.split(b"\n")[:-1]:
@@ -147,8 +155,10 @@ def _lines(output: bytes) -> list[dict[str, Any]]:
     return found
 
 
-def _trial(found: Sequence[Mapping[str, Any]], *, ran: bool = False, barred: str = "") -> Trial:
-    """Without a word of it, a program was more than its limits allow."""
+def _trial(found: Lines, *, ran: bool = False, barred: str = "") -> Trial:
+    """A program of which nothing is said was more than its limits allow; unless there was no time for it."""
+    if found is LATE:
+        return UNTRIED
     first = found[0] if found and "parses" in found[0] else {"parses": False, "error": "cannot be read within the limits"}
     begun = next((str(line["begun"]) for line in found if "begun" in line), "")
     results = [line for line in found if "said" in line]

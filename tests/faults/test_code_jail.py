@@ -6,20 +6,18 @@ A candidate says what came of its attack by the value of a call; what it must no
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import errno
 import os
 import resource
-import signal
 import socket
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from fusiond.code.answer import Program
 from fusiond.code.examples import Example
+from fusiond.code.jail import INTERPRETER
 from fusiond.code.request import PYTHON, Coding
 from fusiond.code.workshop import OUTPUT, SECONDS, Trial, Workshop
 
@@ -102,7 +100,7 @@ async def test_no_file_of_this_machine_can_be_read(tmp_path: Path) -> None:
         "/sys/kernel",
         "/dev/mem",
     ]
-    places += [str(Path(__file__).resolve()), "/tmp/../" + str(secret)]  # noqa: S108
+    places += [__file__, "/tmp/../" + str(secret)]  # noqa: S108
     code = "def f(path):\n    return open(path, 'rb').read()\n"
     trial = await tried(code, *(f"f({place!r})" for place in places))
     assert trial.said == ("raises FileNotFoundError",) * len(places)
@@ -112,7 +110,7 @@ async def test_nothing_lies_at_the_root_but_the_interpreter_and_libraries() -> N
     """And the way to them leads through empty directories."""
     said = await came_of("return sorted(os.listdir('/')), os.listdir('/tmp')")
     top = set(eval(said)[0])  # noqa: S307  # the trial's own text
-    assert top <= {"lib", "lib64", "usr", "tmp", "nix", Path(sys.base_prefix).parts[1], Path(os.path.realpath(sys.executable)).parts[1]}
+    assert top <= {"lib", "lib64", "usr", "tmp", "nix", Path(sys.base_prefix).parts[1], Path(INTERPRETER).parts[1]}
     if Path(sys.base_prefix).is_relative_to(Path.home()):
         assert "'.profile'" not in await came_of(f"return os.listdir({str(Path.home())!r})")
 
@@ -123,7 +121,7 @@ async def test_nothing_outside_can_be_written(place: str) -> None:
     path = place.replace("STDLIB", str(Path(os.__file__).parent))
     said = await came_of(f"try:\n    open({path!r}, 'w')\nexcept OSError as error:\n    return error.errno")
     assert int(said) in (errno.EROFS, errno.EACCES)
-    assert not Path(path).exists()
+    assert not there(path)
 
 
 async def test_links_lead_nowhere(tmp_path: Path) -> None:
@@ -151,7 +149,8 @@ for number in range(32):
         status = os.fstat(number)
     except OSError:
         continue
-    kinds.append((number, 'pipe' if stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode) else 'file' if stat.S_ISREG(status.st_mode) else oct(status.st_mode)))
+    mode = status.st_mode
+    kinds.append((number, 'pipe' if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) else 'file' if stat.S_ISREG(mode) else oct(mode)))
 return kinds"""
     kinds = dict(eval(await came_of(attack)))  # noqa: S307  # the trial's own text
     assert len(kinds) <= 5, kinds
@@ -229,22 +228,48 @@ async def test_who_does_not_end_is_ended(sleeping: str) -> None:
 async def test_a_gigabyte_of_output_is_not_read() -> None:
     """Neither printed, nor written past Python, nor into the way of the results: the daemon reads so much and no more."""
     print_it = "for _ in range(1024):\n    print('x' * 1024 * 1024)\nreturn 'done'"
-    write_it = "for number in (1, 2):\n    try:\n        while True:\n            os.write(number, b'x' * 65536)\n    except OSError as error:\n        found = error.errno\nreturn found"
+    write_it = """
+for number in (1, 2):
+    try:
+        while True:
+            os.write(number, b'x' * 65536)
+    except OSError as error:
+        found = error.errno
+return found"""
+    flood_it = """
+for number in range(3, 32):
+    try:
+        for _ in range(20000):
+            os.write(number, b'x' * 65535 + bytes([10]))
+    except OSError:
+        pass"""
     assert await came_of(print_it) == "raises MemoryError"
     assert await came_of(write_it) == str(errno.EFBIG)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    flood = "block = b'x' * 65535 + bytes([10])\nfor number in range(3, 32):\n    try:\n        for _ in range(20000):\n            os.write(number, block)\n    except OSError:\n        pass"
-    assert await came_of(flood) == "ended"
+    assert await came_of(flood_it) == "ended"
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 16 * OUTPUT // 1024 + 16 * 1024
 
 
 async def test_results_that_are_forged_are_no_worse_than_wrong_ones() -> None:
     """Lines among the results that are none of ours neither break anything nor stand for a call that was not made before the process was ended."""
-    trial = await tried(
-        "import os\nfor number in range(3, 9):\n    try:\n        os.write(number, b'[1]\\nnonsense\\n{\"x\": 1}\\n\\xff\\n')\n    except OSError:\n        pass\n",
-        "1 + 1",
-    )
+    attack = r"""
+import os
+for number in range(3, 9):
+    try:
+        os.write(number, b'[1]\nnonsense\n{"x": 1}\n\xff\n')
+    except OSError:
+        pass
+"""
+    trial = await tried(attack, "1 + 1")
     assert trial.said == ("2",)
+
+
+async def test_a_candidate_cannot_say_that_there_is_no_jail() -> None:
+    """That would keep all others from being run, or have them run elsewhere."""
+    workshop, until = Workshop(), asyncio.get_running_loop().time() + 20
+    code = 'import os\nfor number in range(3, 9):\n    try:\n        os.write(number, b\'{"barred": "by me"}\\n\')\n    except OSError:\n        pass\nos._exit(0)'
+    trial = await workshop.look(RUN, Program(language=PYTHON, code=code), [Example(call="1")], until)
+    assert trial.barred != "by me" != workshop.barred
 
 
 async def test_the_daemon_cannot_be_seen_killed_or_traced() -> None:
@@ -307,7 +332,7 @@ async def test_a_client_that_leaves_takes_its_candidate_along() -> None:
     """Cancelled in the middle, nothing goes on."""
     before = children()
     work = asyncio.create_task(tried("import time\ntime.sleep(1000)\n", "1"))
-    while children() == before and not work.done():
+    while children() == before and not work.done():  # noqa: ASYNC110  # nobody tells of a new process
         await asyncio.sleep(0.01)
     if work.done():
         await work  # skipped
@@ -395,6 +420,11 @@ asyncio.run(main())
     assert not outside.exists()
 
 
+def there(path: str) -> bool:
+    """Whether anything has that name on this machine."""
+    return os.path.lexists(path)
+
+
 def children() -> set[str]:
     """Processes of the whole machine that are one of ours: the jail, or the candidate's interpreter in it."""
     found = set()
@@ -404,7 +434,7 @@ def children() -> set[str]:
             state = (process / "stat").read_text().rpartition(")")[2].split()[0]
         except OSError:
             continue
-        if (b"fusiond.code.jail" in command and str(os.getpid()).encode() in command.split(b"\0")) or b"in-jail" in command.split(b"\0"):
-            if state != "Z":
-                found.add(process.name)
+        ours = b"fusiond.code.jail" in command and str(os.getpid()).encode() in command.split(b"\0")
+        if (ours or b"in-jail" in command.split(b"\0")) and state != "Z":
+            found.add(process.name)
     return found
