@@ -37,7 +37,7 @@ PROCESSES = 8
 IN_JAIL = "in-jail"
 """The argument by which a process in the jail is told where it is: nowhere else anything is run."""
 
-CALL_SECONDS = 1.0
+CALL_SECONDS = 2.0
 LONGEST = 500
 """Characters of a value, and things of a collection, that are looked at."""
 

@@ -22,7 +22,7 @@ _MOST = 40_000
 
 _STUB = re.compile(r"^(?:async )?def \w+\(.{0,500}?\).{0,80}:\s*(?:\"\"\"|'''|\.\.\.|pass|#)", re.MULTILINE | re.DOTALL)
 _TESTED = re.compile(r"\b(?:pass(?:es)?|satisf\w{1,4})\b[^.\n]{0,40}\b(?:tests?|assert\w{0,6})\b|^\s{0,8}assert \w+\(", re.IGNORECASE | re.MULTILINE)
-_PYTHON = re.compile(r"\bpython\b|```py|^\s{0,20}(?:async )?def \w+\(.{0,500}:|^\s{0,20}>>> |^\s{0,8}assert \w+\(", re.IGNORECASE | re.MULTILINE)
+_PYTHON = re.compile(r"\bpython\b|```py|\bdef \w{1,60}\([^\n]{0,300}:|^\s{0,20}>>> |^\s{0,8}assert \w+\(", re.IGNORECASE | re.MULTILINE)
 _OTHER = re.compile(
     r"\b(javascript|typescript|node\.?js|java|kotlin|scala|rust|golang|ruby|php|perl|haskell|swift|julia|lua|sql|bash|shell script|html|css|matlab"
     r"|powershell|verilog|json|toml|yaml|regex|regular expression)\b|\b(c\+\+|c#|f#)(?!\w)",
@@ -37,7 +37,7 @@ _PROSE = re.compile(
     r"\b(?:write|compose|draft)\b[^.\n]{0,30}\b(?:poem|essay|story|song|haiku|lyrics|limerick|article|blog post|e?-?mail|letter|tweet)\b",
     re.IGNORECASE,
 )
-_DEFINED = re.compile(r"^[ \t]{0,20}(?:async )?def ([A-Za-z]\w{0,60})\(", re.MULTILINE)
+_DEFINED = re.compile(r"\bdef ([A-Za-z]\w{0,60})\(")
 _FENCED = re.compile(r"^```\w{0,20}\n(.{1,20000}?)^```", re.MULTILINE | re.DOTALL)
 _CODE_BEGINS = re.compile(r"^(?:from \w|import \w|(?:async )?def \w|class \w|@\w)", re.MULTILINE)
 

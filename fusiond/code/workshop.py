@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import sys
@@ -59,6 +60,9 @@ class Trial:
 
 UNTRIED = Trial()
 LATE: Lines = ({"late": True},)
+"""There was no time for it, or no process to be had."""
+
+log = logging.getLogger("fusiond.code")
 
 
 class Workshop:
@@ -72,21 +76,26 @@ class Workshop:
         """Read a program, and run the calls where that is allowed. `until`: the loop's clock; nothing is found out after it."""
         if program.language not in READABLE:
             return UNTRIED
-        run = coding.run and bool(calls) and program.language == PYTHON
-        if run and not self.barred:
-            found = await self._worked(_job(coding, program, calls), until, jailed=True)
-            self.barred = next((str(line["barred"]) for line in found[:1] if "barred" in line), "")  # later ones are a candidate's
-            if not self.barred:
+        barred = ""
+        if coding.run and calls and program.language == PYTHON:
+            found = [] if self.barred else await self._worked(_job(coding, program, calls), until, jailed=True)
+            barred = self.barred or str(found[0].get("barred", "") if found else "its process ended without a word")
+            if not barred:
                 return _trial(found, ran=True)
-        found = await self._worked(_job(coding, program, ()), until, jailed=False)
-        return _trial(found, barred=self.barred if run else "")
+            if found:  # said by the jail itself, for a candidate is not begun before the first word
+                self.barred = barred
+        return _trial(await self._worked(_job(coding, program, ()), until, jailed=False), barred=barred)
 
     async def _worked(self, job: Mapping[str, Any], until: float, *, jailed: bool) -> Lines:
         """The lines that came of a job before its time was up."""
         clock = asyncio.get_running_loop().time
         async with self._places:
             end = min(clock() + SECONDS, until)
-            output = await _said(job, end, jailed=jailed) if clock() < end else b""
+            try:
+                output = await _said(job, end, jailed=jailed) if clock() < end else b""
+            except OSError as error:
+                log.warning("no process can be started to look at code: %s", error)
+                return LATE
             return _lines(output) or (LATE if clock() >= end else ())
 
 
@@ -105,7 +114,7 @@ async def _said(job: Mapping[str, Any], until: float, *, jailed: bool) -> bytes:
 
 async def _started(*, jailed: bool) -> Process:
     """In a session of its own, so that it can be ended with all that belongs to it; it inherits neither files nor environment."""
-    command = ["-B", "-S", "-m", "fusiond.code.jail", str(os.getpid())] if jailed else ["-I", "-B", "-S", _DRIVER]
+    command = ["-P", "-B", "-S", "-m", "fusiond.code.jail", str(os.getpid())] if jailed else ["-I", "-B", "-S", _DRIVER]
     environment = {"PYTHONPATH": _TOP} if jailed else {}
     return await asyncio.create_subprocess_exec(
         sys.executable, *command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env=environment, start_new_session=True, close_fds=True
@@ -156,7 +165,7 @@ def _lines(output: bytes) -> Lines:
 
 
 def _trial(found: Lines, *, ran: bool = False, barred: str = "") -> Trial:
-    """A program of which nothing is said was more than its limits allow; unless there was no time for it."""
+    """A program of which nothing is said was more than its limits allow; unless nobody looked."""
     if found is LATE:
         return UNTRIED
     first = found[0] if found and "parses" in found[0] else {"parses": False, "error": "cannot be read within the limits"}

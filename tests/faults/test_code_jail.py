@@ -267,7 +267,15 @@ for number in range(3, 9):
 async def test_a_candidate_cannot_say_that_there_is_no_jail() -> None:
     """That would keep all others from being run, or have them run elsewhere."""
     workshop, until = Workshop(), asyncio.get_running_loop().time() + 20
-    code = 'import os\nfor number in range(3, 9):\n    try:\n        os.write(number, b\'{"barred": "by me"}\\n\')\n    except OSError:\n        pass\nos._exit(0)'
+    code = r"""
+import os
+for number in range(3, 9):
+    try:
+        os.write(number, b'{"barred": "by me"}\n')
+    except OSError:
+        pass
+os._exit(0)
+"""
     trial = await workshop.look(RUN, Program(language=PYTHON, code=code), [Example(call="1")], until)
     assert trial.barred != "by me" != workshop.barred
 

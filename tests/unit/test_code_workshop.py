@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 from typing import Any
 
 import pytest
@@ -138,6 +139,21 @@ async def test_nothing_is_found_out_when_the_time_is_up() -> None:
     now = asyncio.get_running_loop().time()
     trial = await Workshop().look(Coding(language="python"), Program(language="python", code="x = 1"), [], now - 1)
     assert trial == Trial()
+
+
+async def test_nothing_is_found_out_where_no_process_can_be_started(caplog: pytest.LogCaptureFixture) -> None:
+    """It is nobody's fault, and passes: the next one is looked at."""
+    workshop, until = Workshop(), asyncio.get_running_loop().time() + 20
+    coding, told = Coding(language="python", run=True), Program(language="python", code="x = 1")
+    most, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        trial = await workshop.look(coding, told, [Example(call="x")], until)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    assert trial == Trial()
+    assert "no process can be started" in caplog.text
+    assert (await workshop.look(coding, told, [], until)).parses
 
 
 async def test_many_at_once_wait_for_a_place() -> None:
