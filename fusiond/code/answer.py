@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from textwrap import dedent
 
 from fusiond.code.request import ANY, PYTHON, Coding
 from fusiond.keys.reading import said
@@ -13,15 +15,17 @@ LONGEST = 100_000
 
 _FENCE = re.compile(r"^[ \t]{0,12}(`{3,9}|~{3,9})[ \t]{0,4}([\w+#.-]{0,20})[^\n`]{0,80}$")
 _PYTHON_LINE = re.compile(r"^(?:def |class |import |from \w+(?:\.\w+)* import |async def |@\w)", re.MULTILINE)
+_DEFINES = re.compile(r"\s*(?:def|class|import|from|async|@)\b")
 _NAMES = {"py": PYTHON, "python3": PYTHON, "python2": PYTHON, "pycon": PYTHON, "js": "javascript", "ts": "typescript", "rs": "rust", "sh": "bash"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """The code of an answer. `language` in lower case; empty: it cannot be told."""
+    """The code of an answer. `language` in lower case; empty: it cannot be told. `before`: code that stands above it, which it may need."""
 
     language: str
     code: str
+    before: str = ""
 
 
 def program(coding: Coding, text: str) -> Program | None:
@@ -36,7 +40,9 @@ def program(coding: Coding, text: str) -> Program | None:
         return _bare(coding, text if text.strip() == spoken else spoken)  # how far its first line is indented matters
     fitting = [block for block in blocks if coding.language in (ANY, block.language)] or blocks
     defining = [block for block in fitting if coding.entry and re.search(rf"\b{re.escape(coding.entry)}\b\s*[(=:]", _definitions(block))]
-    return (defining[-1:] or fitting)[0]
+    chosen = (defining[-1:] or fitting)[0]
+    above = takewhile(lambda block: block is not chosen, fitting)
+    return replace(chosen, before="\n".join(block.code for block in above if block.language == PYTHON)[:LONGEST])
 
 
 def _definitions(block: Program) -> str:
@@ -57,22 +63,25 @@ def _told(coding: Coding, language: str, code: str) -> Program:
 
 def _bare(coding: Coding, text: str) -> Program | None:
     """Code without a fence: the whole answer, where it begins like code or goes on with the prompt's."""
-    body = text if text.startswith((" ", "\t")) or _PYTHON_LINE.match(text) or coding.language in ("json", "toml") else None
-    return _told(coding, "", body) if body else None
+    body = text.lstrip("\n")
+    goes_on = bool(coding.given) and body.startswith((" ", "\t"))
+    return _told(coding, "", body) if body and (goes_on or _PYTHON_LINE.match(body) or coding.language in ("json", "toml")) else None
 
 
 def _completed(coding: Coding, language: str, code: str) -> str:
-    """A mere body goes on with the prompt's own code."""
-    if language == PYTHON and coding.given and code.startswith((" ", "\t")) and not re.search(r"^\s*(?:def|class) ", code):
+    """Python from the margin on: a mere body goes on with the prompt's own code, whatever else is indented stands in a list."""
+    if language != PYTHON or not code.startswith((" ", "\t")):
+        return code
+    if coding.given and not _DEFINES.match(code):
         return f"{coding.given.rstrip()}\n{code}"
-    return code
+    return dedent(code)
 
 
 def _blocks(text: str) -> list[tuple[str, str]]:
     """The fenced blocks: language and code. One that is never closed goes to the end."""
     found: list[tuple[str, str]] = []
     fence, language, inside = "", "", list[str]()
-    for line in text.splitlines():
+    for line in text.replace("\r\n", "\n").split("\n"):
         mark = _FENCE.match(line)
         if not fence and mark:
             fence, language, inside = mark[1], mark[2], []

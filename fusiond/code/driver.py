@@ -102,14 +102,14 @@ def tried(job: dict[str, Any]) -> Any:
     names: dict[str, Any] = {"__name__": "answer", "exit": sys.exit, "quit": sys.exit}
     sys.stdin = io.StringIO()
     signal.signal(signal.SIGALRM, _late)
-    if job["given"]:
-        _heard(lambda: exec(compile(job["given"], "prompt", "exec"), names))  # noqa: S102
-        names.pop(job["entry"], None)
+    for given in job["given"]:
+        _heard(lambda given=given: exec(compile(given, "given", "exec"), names))  # noqa: S102
+    names.pop(job["entry"], None)
     begun = _heard(lambda: exec(compile(job["code"], "answer", "exec"), names))  # noqa: S102
-    if begun["error"]:
+    _found(names, job["entry"])
+    if begun["error"] and job["entry"] not in names:  # what fails below the function is only its use
         yield {"begun": begun["error"]}
         return
-    _found(names, job["entry"])
     for call in job["calls"]:
         result = _called(call, names)
         yield result

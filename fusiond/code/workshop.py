@@ -148,7 +148,7 @@ def _job(coding: Coding, program: Program, calls: Sequence[Example]) -> dict[str
     return {
         "language": program.language,
         "code": program.code,
-        "given": coding.given,
+        "given": [coding.given, program.before],
         "entry": coding.entry,
         "calls": [{"call": call.call, "wanted": call.wanted, "before": call.before} for call in calls],
     }

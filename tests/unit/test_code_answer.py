@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from fusiond.code.answer import LONGEST, program
+from fusiond.code.answer import LONGEST, Program, program
 from fusiond.code.request import Coding
 
 PYTHON = Coding(language="python", entry="f")
@@ -49,6 +49,19 @@ def test_the_first_block_where_none_defines_it() -> None:
     assert code("```python\nx = 1\n```\n```python\ny = 1\n```", Coding(language="")) == "x = 1"
 
 
+def test_what_stands_above_it_is_kept() -> None:
+    """A helper in a block of its own; what stands below is no part of it."""
+    found = program(PYTHON, f"```python\nhelp = 1\n```\n```sh\nls\n```\n```python\n{DEF}\n```\n```python\nprint(f(1))\n```")
+    assert found == Program(language="python", code=DEF, before="help = 1")
+
+
+def test_a_block_in_a_list_is_moved_to_the_margin() -> None:
+    """All of it by as much."""
+    indented = "\n".join(f"   {line}" for line in DEF.splitlines())
+    assert code(f"1. Do this:\n   ```python\n{indented}\n   ```") == DEF
+    assert code(f"1. Do this:\n   ```python\n{indented}\n   ```", STUB) == DEF
+
+
 def test_a_body_goes_on_with_the_prompts_code() -> None:
     """As models do that complete rather than answer."""
     assert code("    return 2 * x\n", STUB) == STUB.given + "\n    return 2 * x\n"
@@ -56,7 +69,9 @@ def test_a_body_goes_on_with_the_prompts_code() -> None:
     assert code(f"```python\n{DEF}\n```", STUB) == DEF
 
 
-@pytest.mark.parametrize("text", ["", "I cannot do that.", "The function `f` doubles.", "```python\n\n```", "<think>def f(x): return 1"])
+@pytest.mark.parametrize(
+    "text", ["", "I cannot do that.", "  Sure, here you go.", "The function `f` doubles.", "```python\n\n```", "<think>def f(x): return 1"]
+)
 def test_no_code(text: str) -> None:
     """An answer in words has none."""
     assert code(text) is None

@@ -110,6 +110,7 @@ async def test_what_does_not_pass(body: str, wanted: str) -> None:
         ("def f(x):\n    return 2 * x\nif __name__ == '__main__':\n    1 / 0", "", "4"),
         ("def f(x):\n    return 2 * x\nprint(f(1))\ninput_given = 1", "", "4"),
         ("def f(x):\n    return 2 * x", "this is no code (", "4"),
+        ("def f(x):\n    return 2 * x\nprint(f(int(input())))", "", "4"),
     ],
 )
 async def test_how_code_is_called(code: str, given: str, said: str) -> None:
@@ -125,6 +126,16 @@ async def test_code_that_does_not_begin(code: str, error: str) -> None:
     """Nothing is called, and the reason is kept."""
     trial = await looked(code, ("f()", "1"))
     assert (trial.error, trial.said, trial.passed) == (error, (), 0)
+
+
+async def test_what_stands_above_the_code_is_there() -> None:
+    """Even if it fails itself."""
+    workshop, until = Workshop(), asyncio.get_running_loop().time() + 20
+    told = Program(language="python", code="def f(x):\n    return helper(x)", before="def helper(x):\n    return 2 * x\n1 / 0")
+    trial = await workshop.look(Coding(language="python", entry="f", run=True), told, [Example(call="f(2)")], until)
+    if workshop.barred:
+        pytest.skip(f"no jail on this machine: {workshop.barred}")
+    assert trial.said == ("4",)
 
 
 async def test_what_was_found_before_the_end_counts() -> None:
