@@ -209,9 +209,9 @@ def _strategy(request: Request, fusion: Fusion) -> tuple[StrategyName, Because |
     if strategy not in ("vote", "cascade", "select"):
         return strategy, because, None, None
     kind = fusion.config.kind if request.format is None else None  # a document that was asked for is a document, whatever the fusion is for
-    if strategy != "select" and (key := wanted(request, kind)):
-        return strategy, because, key, None
     code = _coding(request, fusion)
+    if strategy != "select" and (key := wanted(request, kind)) and not (code and code.certain and kind is None and key.kind in ("number", "text")):
+        return strategy, because, key, None
     if code or strategy == "select":
         return strategy, because, None, code
     return ("select" if strategy == "vote" and fusion.judge else "single"), "no_key", None, None

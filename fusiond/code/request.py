@@ -20,7 +20,14 @@ ANY = ""
 _MOST = 40_000
 """Characters of a question that are looked at."""
 
-_STUB = re.compile(r"^(?:async )?def \w+\(.{0,500}?\).{0,80}:\s*(?:\"\"\"|'''|\.\.\.|pass|#)", re.MULTILINE | re.DOTALL)
+_UNFINISHED = re.compile(
+    r"""^[ \t]{0,8}(?:async\ )?def\ \w{1,60}\([^()]{0,300}\)[^\n:]{0,80}:[ \t]*
+        (?:\n[ \t]*(?:\n|$|```) | \s{0,20}(?:\"{3}(?:(?!\"{3}).){0,2000}\"{3}|'{3}(?:(?!'{3}).){0,2000}'{3})?
+           \s{0,20}(?:pass\b|\.\.\.|\#[^\n]{0,200})?\s{0,20}(?:\Z|```))""",
+    re.MULTILINE | re.DOTALL | re.VERBOSE,
+)
+"""A function without a body."""
+
 _TESTED = re.compile(r"\b(?:pass(?:es)?|satisf\w{1,4})\b[^.\n]{0,40}\b(?:tests?|assert\w{0,6})\b|^\s{0,8}assert \w+\(", re.IGNORECASE | re.MULTILINE)
 _PYTHON = re.compile(r"\bpython\b|```py|\bdef \w{1,60}\([^\n]{0,300}:|^\s{0,20}>>> |^\s{0,8}assert \w+\(", re.IGNORECASE | re.MULTILINE)
 _OTHER = re.compile(
@@ -46,13 +53,15 @@ _CODE_BEGINS = re.compile(r"^(?:from \w|import \w|(?:async )?def \w|class \w|@\w
 class Coding:
     """What is wanted: code in `language` (lower case; empty: none was named) with the function `entry` (empty: unnamed).
 
-    `given`: the prompt's own code, to which an answer may refer. `run`: whether candidates may be run.
+    `given`: the prompt's own code, to which an answer may refer. `certain`: a function without a body is to be completed, or tests are to be passed,
+    so that whatever figures and questions stand in the prompt are about those. `run`: whether candidates may be run.
     """
 
     language: str
     entry: str = ""
     given: str = ""
     examples: tuple[Example, ...] = ()
+    certain: bool = False
     run: bool = False
 
     @property
@@ -70,12 +79,13 @@ def coding(request: Request) -> Coding | None:
     found = examples(question, entry)
     if not entry and found:
         entry = Counter(callee(example.call) for example in found).most_common(1)[0][0]
-    return Coding(language=_language(question), entry=entry, given=_given(question), examples=found)
+    certain = any(cue.search(question) for cue in (_UNFINISHED, _TESTED))
+    return Coding(language=_language(question), entry=entry, given=_given(question), examples=found, certain=certain)
 
 
 def _wants_code(question: str) -> bool:
     short = cues.shortened(question)
-    return not (cues.is_literal(short) or _PROSE.search(short)) and any(cue.search(short) for cue in (cues.CODE, _STUB, _TESTED))
+    return not (cues.is_literal(short) or _PROSE.search(short)) and any(cue.search(short) for cue in (cues.CODE, _UNFINISHED, _TESTED))
 
 
 def _language(question: str) -> str:

@@ -71,6 +71,23 @@ def test_no_code_is_wanted(text: str) -> None:
     assert coding(question(text)) is None
 
 
+@pytest.mark.parametrize(
+    ("text", "certain"),
+    [
+        ('def f(x):\n    """How many are there?"""\n', True),
+        ('Solve it:\n```\ndef f(number: float) -> float:\n    """ What is its decimal part? """\n```\n', True),
+        ("class Solution:\n    def f(self, s: str) -> int:\n\nExample 1:", True),
+        ("def f(x):\n    pass", True),
+        ("Write a function. Your code should pass these tests:\nassert f(1) == 1", True),
+        ("Write a Python function to count words.", False),
+        ('Fix this code:\n```python\ndef f(x):\n    """Twice."""\n    return x\n```', False),
+    ],
+)
+def test_a_function_without_a_body_leaves_no_doubt(text: str, certain: bool) -> None:
+    """Nor do tests to pass; words alone could mean anything."""
+    assert wanted(text).certain is certain
+
+
 def test_the_last_question_decides() -> None:
     """Not what was said before it."""
     asked = question("Write a Python function.").messages
@@ -92,7 +109,17 @@ def test_what_can_be_read_without_a_judge() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["def f(" * 60_000, "write " * 60_000, "function `" * 40_000, "```\n" * 90_000, "assert f(" * 40_000, "def f():" + " " * 300_000]
+    "text",
+    [
+        "def f(" * 60_000,
+        "write " * 60_000,
+        "function `" * 40_000,
+        "```\n" * 90_000,
+        "assert f(" * 40_000,
+        "def f():" + " " * 300_000,
+        'def f():"""' * 30_000,
+        'def f():\n"""' * 30_000,
+    ],
 )
 def test_hostile_prompts_take_no_time(text: str) -> None:
     """All searches are linear."""

@@ -138,6 +138,7 @@ async def test_the_quorum_holds_for_code_too() -> None:
         (PROMPT, {"strategy": "select", "judge": "j"}, "select"),
         (PROMPT, {"strategy": "cascade"}, "cascade"),
         ("Write a Rust function.", {"strategy": "vote", "judge": "j"}, "vote"),
+        ('Solve it:\n```\ndef f(number: float) -> float:\n    """How many are there?"""\n```', {"strategy": "vote"}, "vote"),
     ],
 )
 def test_where_code_is_chosen(text: str, fusion: dict[str, Any], strategy: str) -> None:
