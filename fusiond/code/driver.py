@@ -39,7 +39,13 @@ IN_JAIL = "in-jail"
 
 CALL_SECONDS = 2.0
 LONGEST = 500
-"""Characters of a value, and things of a collection, that are looked at."""
+"""Characters of what is printed, and of a name."""
+
+MOST = 10_000
+"""Things of a collection that are looked at."""
+
+LONGEST_SHOWN = 2000
+"""Characters of a whole value as it is shown."""
 
 DEPTH = 6
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
@@ -152,8 +158,8 @@ def _heard(work: Any) -> dict[str, Any]:
         signal.setitimer(signal.ITIMER_REAL, CALL_SECONDS)
         with contextlib.redirect_stdout(printed):
             value = work()
-            value = list(itertools.islice(value, LONGEST)) if hasattr(value, "__next__") else value
-            told = {"value": value, "shown": shown(value), "repr": repr(value)[:LONGEST], "printed": printed.getvalue()[:LONGEST]}
+            value = list(itertools.islice(value, MOST)) if hasattr(value, "__next__") else value
+            told = {"value": value, "shown": shortened(shown(value)), "repr": repr(value)[:LONGEST], "printed": printed.getvalue()[:LONGEST]}
         if value is None and told["printed"]:
             told["shown"] = f"printed {told['printed']!r}"
         return {"error": "", **told}
@@ -173,15 +179,20 @@ def shown(value: Any, depth: int = DEPTH) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value) if isinstance(value, int) else f"{value:.9g}" if value != int_of(value) else str(int(value))
     if depth == 0 or not isinstance(value, list | tuple | set | frozenset | dict):
-        return _ADDRESS.sub("", repr(value))[:LONGEST]
+        return _ADDRESS.sub("", repr(value))
     if isinstance(value, dict):
-        pairs = [(shown(key, depth - 1), shown(item, depth - 1)) for key, item in itertools.islice(value.items(), LONGEST)]
+        pairs = [(shown(key, depth - 1), shown(item, depth - 1)) for key, item in itertools.islice(value.items(), MOST)]
         return "{" + ", ".join(f"{key}: {item}" for key, item in sorted(pairs)) + "}"
-    inner = [shown(item, depth - 1) for item in itertools.islice(value, LONGEST)]
+    inner = [shown(item, depth - 1) for item in itertools.islice(value, MOST)]
     if isinstance(value, set | frozenset):
         return "{" + ", ".join(sorted(inner)) + "}"
     start, end = "[]" if isinstance(value, list) else "()"
     return start + ", ".join(inner) + end
+
+
+def shortened(text: str) -> str:
+    """The same, where it is long its beginning and a digest: all results together must not be more than is read."""
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST]}... {hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()}"
 
 
 def int_of(value: float) -> float | None:

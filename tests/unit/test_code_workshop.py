@@ -128,6 +128,13 @@ async def test_code_that_does_not_begin(code: str, error: str) -> None:
     assert (trial.error, trial.said, trial.passed) == (error, (), 0)
 
 
+async def test_long_values_leave_room_for_others() -> None:
+    """They are compared by a digest, and pass by it."""
+    code = "def f(x):\n    return ['a' * 499 + str(n % x) for n in range(400)]"
+    trial = await looked(code, *((f"f({n})", f"['a' * 499 + str(n % {n}) for n in range(400)]") for n in range(1, 21)))
+    assert (len(set(trial.said)), trial.passed) == (20, 20)
+
+
 async def test_what_stands_above_the_code_is_there() -> None:
     """Even if it fails itself."""
     workshop, until = Workshop(), asyncio.get_running_loop().time() + 20
