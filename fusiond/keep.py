@@ -17,6 +17,7 @@ from fusiond.catalog import Member
 from fusiond.revision import Revision
 
 if TYPE_CHECKING:
+    from fusiond.code.workshop import Workshop
     from fusiond.health import Health
     from fusiond.reach import Reach
     from fusiond.situation import Out, Situation
@@ -70,6 +71,13 @@ class Keep:
         return Health()
 
     @cached_property
+    def workshop(self) -> Workshop:
+        """Where code is looked at."""
+        from fusiond.code.workshop import Workshop  # noqa: PLC0415  # see above
+
+        return Workshop()
+
+    @cached_property
     def reach(self) -> Reach:
         """Which providers there is a way to."""
         from fusiond.reach import Reach  # noqa: PLC0415  # see above
@@ -109,6 +117,7 @@ class Keep:
             unpayable=ledger.fault if budget and known else None,
             out=self.out(revision),
             traffic=self.traffic.kinds,
+            run_code=revision.config.code.run,
         )
 
     def out(self, revision: Revision) -> Mapping[str, Out]:

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from fusiond.call import Call
 from fusiond.errors import NoTime, OverBudget, TimedOut, TooDear
@@ -17,6 +18,7 @@ from fusiond.events import Event, Failed, Finished, Text, Thinking, ToolCall, Tr
 from fusiond.members.patience import NEARLY
 
 Listen = Callable[[Call], AsyncGenerator[Event, None]]
+Found = TypeVar("Found")
 Start = Callable[[Coroutine[None, None, None]], asyncio.Task[None]]
 
 AHEAD = 64
@@ -204,6 +206,19 @@ async def beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
     async with _started() as start:
         start(work)
         yield
+
+
+async def together(works: Iterable[Coroutine[None, None, Found]]) -> list[Found]:
+    """Do all of it at once: what came of each, in order. If one fails, the others end with it."""
+    found: dict[int, Found] = {}
+
+    async def kept(place: int, work: Coroutine[None, None, Found]) -> None:
+        found[place] = await work
+
+    async with asyncio.TaskGroup() as group:
+        for place, work in enumerate(works):
+            group.create_task(kept(place, work))
+    return [found[place] for place in sorted(found)]
 
 
 @asynccontextmanager

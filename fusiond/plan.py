@@ -13,6 +13,7 @@ from typing import Literal
 from fusiond.call import Call
 from fusiond.catalog import Catalog, Fusion, Member, look_up
 from fusiond.chat import Request
+from fusiond.code.request import Coding, coding
 from fusiond.config.tree import FusionConfig, Privacy, Seat, StrategyName
 from fusiond.eligible import Skipped, Terms, sorted_out, terms
 from fusiond.errors import BadRequest, ContextExceeded, Forbidden, FusiondError, OverBudget, Unavailable
@@ -43,10 +44,10 @@ class Plan:
 
     `calls` are the panel's in its order, further samples included; for `single` they are the order of takeover. `escalation`: who may be asked
     besides in a cascade, in this order. `voters` are the voices of both with what the vote needs to know of them. `because`: why a strategy other
-    than the fusion's was chosen. `caps` None: nothing may be paid; `bound`: what the prompt may
-    be billed for, where somebody of the panel is paid; `final`: a call that is too dear ends the request. `deadline` is absolute,
-    seconds on the loop's clock, `time` the wall's when it was made; `grace` seconds after the quorum. `ignored`: limits of the client's that are
-    looser than ours.
+    than the fusion's was chosen. `code`: what code is wanted, where answers are chosen by what theirs does. `caps` None: nothing may be paid;
+    `bound`: what the prompt may be billed for, where somebody of the panel is paid; `final`: a call that is too dear ends the request. `deadline` is
+    absolute, seconds on the loop's clock, `time` the wall's when it was made; `grace` seconds after the quorum. `ignored`: limits of the client's
+    that are looser than ours.
     """
 
     request: Request
@@ -54,6 +55,7 @@ class Plan:
     strategy: StrategyName
     because: Because | None
     wanted: Wanted | None
+    code: Coding | None
     calls: tuple[Call, ...]
     escalation: tuple[Call, ...]
     voters: tuple[Voter, ...]
@@ -84,6 +86,8 @@ class Plan:
     def _beside(self) -> tuple[Member | None, ...]:
         """Who is asked after the panel, once for each call: the judge of a selection is asked twice, an analysis is made only for a writer."""
         match self.strategy:
+            case _ if self.code:
+                return self.judge, self.judge
             case "select":
                 return self.judge, self.judge
             case "synthesize" if self.writer:
@@ -137,9 +141,9 @@ def sought(request: Request, catalog: Catalog) -> Fusion | Member:
 def _planned(request: Request, fusion: Fusion, catalog: Catalog, situation: Situation, named: Member | None = None) -> Plan:
     config, limits = fusion.config, terms(request, fusion, situation)
     deadline = situation.now + (named.total_seconds if named else config.deadline_seconds)
-    strategy, because, key = _strategy(request, fusion)
+    strategy, because, key, code = _strategy(request, fusion)
     calls, escalation, unable = _askable(request, fusion, catalog, limits, deadline)
-    judge, writer, absent = _judge_and_writer(fusion, strategy, catalog, limits)
+    judge, writer, absent = _judge_and_writer(fusion, "select" if code else strategy, catalog, limits)
     skipped = _once([*unable, *absent])
     if _final(situation):
         _refuse_dear(skipped)
@@ -152,7 +156,7 @@ def _planned(request: Request, fusion: Fusion, catalog: Catalog, situation: Situ
         calls, escalation = _taking_over(_in_order([call for call in calls if call.sample == 1], escalation, because, situation)), []
     if strategy in ("single", "race"):
         calls = [replace(call, relayed=True) for call in calls]
-    elif judge or writer or escalation:
+    elif judge or writer or escalation or code:
         calls = [replace(call, deadline=situation.now + PANEL_SHARE * config.deadline_seconds) for call in calls]
     traffic = situation.traffic.get((f"fusion/{fusion.name}", key.kind), Traffic()) if key else Traffic()
     return Plan(
@@ -161,6 +165,7 @@ def _planned(request: Request, fusion: Fusion, catalog: Catalog, situation: Situ
         strategy=strategy,
         because=because,
         wanted=key,
+        code=replace(code, run=situation.run_code) if code else None,
         calls=tuple(calls),
         escalation=tuple(escalation),
         voters=_voters([*calls, *escalation], situation),
@@ -201,15 +206,26 @@ def _unheard(request: Request, calls: Sequence[Call]) -> tuple[str, ...]:
     return ("tools",)
 
 
-def _strategy(request: Request, fusion: Fusion) -> tuple[StrategyName, Because | None, Wanted | None]:
-    """How the request is answered, why not as the fusion says, and what is counted."""
+def _strategy(request: Request, fusion: Fusion) -> tuple[StrategyName, Because | None, Wanted | None, Coding | None]:
+    """How the request is answered, why not as the fusion says, what is counted, and what code is wanted."""
     strategy, because = _as_the_request_is(request, fusion.config.strategy)
-    if strategy not in ("vote", "cascade"):
-        return strategy, because, None
+    if strategy not in ("vote", "cascade", "select"):
+        return strategy, because, None, None
     kind = fusion.config.kind if request.format is None else None  # a document that was asked for is a document, whatever the fusion is for
-    if key := wanted(request, kind):
-        return strategy, because, key
-    return ("select" if strategy == "vote" and fusion.judge else "single"), "no_key", None
+    code = _coding(request, fusion)
+    if strategy != "select" and (key := wanted(request, kind)) and not (code and code.certain and kind is None and key.kind in ("number", "text")):
+        return strategy, because, key, None
+    if code or strategy == "select":
+        return strategy, because, None, code
+    return ("select" if strategy == "vote" and fusion.judge else "single"), "no_key", None, None
+
+
+def _coding(request: Request, fusion: Fusion) -> Coding | None:
+    """What code is wanted, where there is a choice between answers, and something to choose by."""
+    if sum(seat.samples for seat in fusion.panel) + len(fusion.escalate) < 2:
+        return None
+    code = coding(request)
+    return code if code and (code.readable or fusion.judge) else None
 
 
 def _judge_and_writer(fusion: Fusion, strategy: StrategyName, catalog: Catalog, limits: Terms) -> tuple[Member | None, Member | None, list[Skipped]]:

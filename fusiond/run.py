@@ -18,7 +18,7 @@ from fusiond.call import Call
 from fusiond.catalog import Member
 from fusiond.errors import Cooling, MemberError, Unwilling
 from fusiond.events import Event, Failed, Finished
-from fusiond.fuse import STRATEGIES
+from fusiond.fuse import fused
 from fusiond.fuse.outcome import UNDECIDED, Decided, Outcome
 from fusiond.health import CANCELLED, Entry
 from fusiond.keep import Keep
@@ -73,7 +73,7 @@ async def answering(plan: Plan, revision: Revision, keep: Keep) -> AsyncIterator
     """Carry a plan out, for as long as the block lasts."""
     purse = _purse(plan, keep)
     asking = _Asking(revision, keep, purse)
-    async with gathering(asking.listen, asking.left) as members, aclosing(STRATEGIES[plan.strategy](plan, members)) as outcome:
+    async with gathering(asking.listen, asking.left) as members, aclosing(fused(plan, members, keep.workshop)) as outcome:
         answer = Answer(plan, members, purse, outcome)
         try:
             yield answer

@@ -32,7 +32,10 @@ class Out:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """How things are now. `now` is the loop's clock, `time` the wall's (UTC); `unpayable`: why no cost can be recorded; `out`: by member."""
+    """How things are now. `now` is the loop's clock, `time` the wall's (UTC); `unpayable`: why no cost can be recorded; `out`: by member.
+
+    `run_code`: whether code of answers may be run.
+    """
 
     now: float
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -42,3 +45,4 @@ class Situation:
     unpayable: str | None = None
     out: Mapping[str, Out] = field(default_factory=dict)
     traffic: Mapping[Kind, Traffic] = field(default_factory=dict)
+    run_code: bool = False

@@ -8,7 +8,7 @@ from fusiond.config.errors import Fault, Key
 from fusiond.config.source import Table
 
 KEYS: tuple[tuple[str, ...], ...] = (
-    *((table,) for table in ("local", "code", "idle")),
+    *((table,) for table in ("local", "idle")),
     ("server", "allow_adhoc"),
     *(("fusions", "*", key) for key in ("calibrate", "rounds")),
 )

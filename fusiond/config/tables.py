@@ -21,6 +21,7 @@ from fusiond.config.schema import validator
 from fusiond.config.source import Table
 from fusiond.config.tree import (
     BudgetConfig,
+    CodeConfig,
     Config,
     FusionConfig,
     LlamaCppConfig,
@@ -40,7 +41,7 @@ T = TypeVar("T")
 Path = tuple[Key, ...]
 
 APIS: dict[str, type[ProviderConfig]] = {"ollama": OllamaConfig, "openrouter": OpenRouterConfig, "openai": OpenAIConfig, "llamacpp": LlamaCppConfig}
-TOP = ("server", "providers", "members", "fusions", "routes", "aliases", "budget", "privacy", "offline", "records")
+TOP = ("server", "providers", "members", "fusions", "routes", "aliases", "budget", "privacy", "offline", "records", "code")
 
 MISSING = ("missing", "missing_argument", "missing_keyword_only_argument")
 MENDINGS = 4
@@ -73,6 +74,7 @@ def decode(table: Table, faults: list[Fault]) -> Config:
         privacy=_table(PrivacyConfig, "privacy", table, faults) or PrivacyConfig(),
         offline=_table(OfflineConfig, "offline", table, faults) or OfflineConfig(),
         records=_table(RecordsConfig, "records", table, faults) or RecordsConfig(),
+        code=_table(CodeConfig, "code", table, faults) or CodeConfig(),
     )
 
 

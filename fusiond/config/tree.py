@@ -192,6 +192,13 @@ class OfflineConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CodeConfig:
+    """`[code]`: whether code of answers may be run, to choose among them by what it does."""
+
+    run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordsConfig:
     """`[records]`: what is kept of every request, and for how many days."""
 
@@ -215,3 +222,4 @@ class Config:
     privacy: PrivacyConfig = PrivacyConfig()
     offline: OfflineConfig = OfflineConfig()
     records: RecordsConfig = RecordsConfig()
+    code: CodeConfig = CodeConfig()

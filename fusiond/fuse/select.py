@@ -44,14 +44,19 @@ async def select(plan: Plan, members: Gathering) -> AsyncGenerator[Outcome, None
 
 
 async def _judged(plan: Plan, judge: Member, members: Gathering, drafts: Drafts) -> Decided:
-    order = shuffled(plan.request, list(drafts.answers))
-    ballots = [lettered(order), lettered(order[::-1])]
-    calls = [_ballot(plan, judge, drafts.answers, named, turn) for turn, named in enumerate(ballots, 1)]
-    await members.ask(calls).out()
-    picks = [_pick(members.parts[call.voice].transcript, named) for call, named in zip(calls, ballots, strict=True)]
-    counted = _unbiased(plan, judge, [pick for pick in picks if pick])
+    counted = await picked(plan, judge, members, drafts.answers)
     voice = plan.most_skilled(counted) if counted else drafts.most_skilled()
     return Decided(voice=voice, decision=plan.because or "selected", degraded=drafts.degraded if counted else (*drafts.degraded, "judge_failed"))
+
+
+async def picked(plan: Plan, judge: Member, members: Gathering, answers: Mapping[str, Transcript]) -> list[str]:
+    """The voices that the judge picks from both orders, as far as they count; nobody: it has failed."""
+    order = shuffled(plan.request, list(answers))
+    ballots = [lettered(order), lettered(order[::-1])]
+    calls = [_ballot(plan, judge, answers, named, turn) for turn, named in enumerate(ballots, 1)]
+    await members.ask(calls).out()
+    picks = [_pick(members.parts[call.voice].transcript, named) for call, named in zip(calls, ballots, strict=True)]
+    return _unbiased(plan, judge, [pick for pick in picks if pick])
 
 
 def _ballot(plan: Plan, judge: Member, answers: Mapping[str, Transcript], named: Mapping[str, str], turn: int) -> Call:

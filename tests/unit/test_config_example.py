@@ -25,7 +25,18 @@ from fusiond.config import (
     load,
 )
 from fusiond.config.tables import TOP
-from fusiond.config.tree import BudgetConfig, Conditions, OfflineConfig, Privacy, PrivacyConfig, RecordsConfig, RouteConfig, StrategyName, Task
+from fusiond.config.tree import (
+    BudgetConfig,
+    CodeConfig,
+    Conditions,
+    OfflineConfig,
+    Privacy,
+    PrivacyConfig,
+    RecordsConfig,
+    RouteConfig,
+    StrategyName,
+    Task,
+)
 
 EXAMPLE = Path(__file__).parents[2] / "config.toml"
 COMMENTED = re.compile(r'^# (?=\[\[?[a-z."]+\]\]? |\[\[?[a-z."]+\]\]?$|[a-z_]+ = |"[^"]+" = )', re.MULTILINE)
@@ -70,6 +81,7 @@ TABLES = [
     PrivacyConfig,
     OfflineConfig,
     RecordsConfig,
+    CodeConfig,
     Secret,
 ]
 

@@ -11,7 +11,7 @@ import pytest
 from fusiond.call import Call
 from fusiond.errors import MemberError, NoTime, TimedOut
 from fusiond.events import Event, Failed, Finished, Text, Thinking
-from fusiond.merge import AHEAD, Hearing, Part, beside, gathering, waited
+from fusiond.merge import AHEAD, Hearing, Part, beside, gathering, together, waited
 from tests.asking import call
 from tests.planning import Stage
 
@@ -238,3 +238,35 @@ async def all_of(hearing: Hearing) -> AsyncGenerator[Event, None]:
     """What is still said."""
     while (event := await hearing.next()) is not None:
         yield event
+
+
+async def test_together_keeps_the_order_whoever_is_first() -> None:
+    """And all is under way at once."""
+    gates = [asyncio.Event(), asyncio.Event()]
+
+    async def passed(mine: int) -> int:
+        gates[mine].set()
+        await gates[1 - mine].wait()
+        return mine
+
+    assert await together(passed(place) for place in (1, 0)) == [1, 0]
+    assert await together([]) == []
+
+
+async def test_together_ends_all_when_it_is_cancelled() -> None:
+    """Nothing of it goes on."""
+    ended = []
+
+    async def endless(name: str) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(name)
+
+    task = asyncio.create_task(together(endless(name) for name in "ab"))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert sorted(ended) == ["a", "b"]
