@@ -24,6 +24,7 @@ from fusiond.policy.budget import Caps
 from fusiond.policy.traffic import Traffic, rank
 from fusiond.situation import Situation
 from fusiond.task import routed
+from fusiond.tuned import for_kind, skilled
 
 Because = Literal["actor", "no_key"]
 
@@ -137,6 +138,7 @@ def _planned(request: Request, fusion: Fusion, catalog: Catalog, situation: Situ
     config, limits = fusion.config, terms(request, fusion, situation)
     deadline = situation.now + (named.total_seconds if named else config.deadline_seconds)
     strategy, because, key = _strategy(request, fusion)
+    fusion, tuned = for_kind(fusion, key)
     calls, escalation, unable = _askable(request, fusion, catalog, limits, deadline)
     judge, writer, absent = _judge_and_writer(fusion, strategy, catalog, limits)
     skipped = _once([*unable, *absent])
@@ -161,7 +163,7 @@ def _planned(request: Request, fusion: Fusion, catalog: Catalog, situation: Situ
         wanted=key,
         calls=tuple(calls),
         escalation=tuple(escalation),
-        voters=_voters([*calls, *escalation], situation),
+        voters=skilled(_voters([*calls, *escalation], situation), tuned),
         judge=judge,
         writer=writer,
         skipped=skipped,
@@ -169,7 +171,7 @@ def _planned(request: Request, fusion: Fusion, catalog: Catalog, situation: Situ
         grace=config.grace_seconds,
         deadline=deadline,
         time=situation.time,
-        thrift=config.thrift,
+        thrift=fusion.config.thrift,
         accept=config.accept,
         traffic=situation.traffic.get((f"fusion/{fusion.name}", key.kind), Traffic()) if key else Traffic(),
         privacy=limits.privacy,

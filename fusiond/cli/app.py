@@ -132,6 +132,22 @@ def evaluate(  # noqa: PLR0913, PLR0917  # options are arguments
 
 
 @app.command()
+def tune(  # noqa: PLR0913, PLR0917  # options are arguments
+    recorded: Annotated[list[Path], typer.Argument(metavar="SET", help="Recorded answers: what eval has stored. Several files are one.")],
+    model: Annotated[str, typer.Option("-m", "--model", metavar="NAME", help="The fusion that is tuned.")] = "fusion",
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="What is written; by default tuned.toml beside the configuration.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Write without asking.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing.")] = False,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Learn skills, panel and thrift of a fusion from recorded answers."""
+    from fusiond.cli.tune import Wish, run  # noqa: PLC0415
+
+    run(Client(url), Wish(recorded=tuple(recorded), model=text_of(model), out=out, yes=yes, dry_run=dry_run, as_json=as_json))
+
+
+@app.command()
 def models(url: Url = None, as_json: Json = False) -> None:
     """List what is served."""
     from fusiond.cli.show import models as run  # noqa: PLC0415

@@ -25,7 +25,18 @@ from fusiond.config import (
     load,
 )
 from fusiond.config.tables import TOP
-from fusiond.config.tree import BudgetConfig, Conditions, OfflineConfig, Privacy, PrivacyConfig, RecordsConfig, RouteConfig, StrategyName, Task
+from fusiond.config.tree import (
+    BudgetConfig,
+    Conditions,
+    KindConfig,
+    OfflineConfig,
+    Privacy,
+    PrivacyConfig,
+    RecordsConfig,
+    RouteConfig,
+    StrategyName,
+    Task,
+)
 
 EXAMPLE = Path(__file__).parents[2] / "config.toml"
 COMMENTED = re.compile(r'^# (?=\[\[?[a-z."]+\]\]? |\[\[?[a-z."]+\]\]?$|[a-z_]+ = |"[^"]+" = )', re.MULTILINE)
@@ -64,6 +75,7 @@ TABLES = [
     Price,
     Seat,
     FusionConfig,
+    KindConfig,
     RouteConfig,
     Conditions,
     BudgetConfig,
