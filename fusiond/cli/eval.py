@@ -52,8 +52,9 @@ def run(client: Client, wish: Wish) -> None:
     out = wish.out or wish.questions.with_suffix(".answers.jsonl")
     try:
         questions = read_set(wish.questions, max_tokens=wish.max_tokens)[: wish.limit]
+        status = client.get("/fusiond/status")
         with kept(out) as answers:
-            asking = _Asking(client, answers, wish.models, client.get("/fusiond/status"))
+            asking = _Asking(client, answers, wish.models, status)
             _all(asking, [question for question in questions if question.unscored is None], wish.concurrency, out)
     except BadSet as bad:
         raise Trouble(str(bad)) from None
@@ -82,7 +83,8 @@ class _Asking:
         self._recipes = status["fusions"]
         self.fusions = [model for model in models if model not in status["members"]]
         self._lock = threading.Lock()
-        self.spent = 0.0
+        self._asked: set[str] = set()
+        self._spent = 0.0
         self.failures: dict[tuple[str, str], str] = {}
         self.unasked: set[tuple[str, str]] = set()
 
@@ -93,6 +95,11 @@ class _Asking:
         for member in self._members(lines):
             if member not in heard:
                 self._answered(question, member)
+
+    def money(self, remaining: int) -> str:
+        """What this run has spent, and what so many more questions will cost if they are like those that it has asked."""
+        more = self._spent * remaining / max(1, len(self._asked))
+        return f"{dollars(round(self._spent, 6))}, about {dollars(round(more, 6))} more,"
 
     def lines(self, question: Question) -> list[Line]:
         """All that was said to this question: by what was asked, then by members alone."""
@@ -118,7 +125,8 @@ class _Asking:
         line = answer_line(question, model, told, time.monotonic() - began)
         self._answers.add(line)
         with self._lock:
-            self.spent += line["cost_usd"]
+            self._asked.add(question.id)
+            self._spent += line["cost_usd"]
         return line
 
     def _refused(self, model: str, question: str, refused: Refused) -> None:
@@ -151,14 +159,13 @@ def _all(asking: _Asking, questions: Sequence[Question], concurrency: int, out: 
 @contextmanager
 def _progress(asking: _Asking, total: int) -> Iterator[Callable[[], None]]:
     """A bar with the time and the money that are left, on a terminal only; whoever has it says when a question is done."""
-    columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[money]}"), TextColumn("left"), TimeRemainingColumn()
+    columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[money]}"), TimeRemainingColumn(), TextColumn("left")
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not Console(stderr=True).is_terminal) as bar:
         task = bar.add_task("", total=total, money="")
 
         def step() -> None:
             bar.advance(task)
-            done = bar.tasks[0].completed
-            bar.update(task, money=f"{dollars(asking.spent)} of about {dollars(round(asking.spent * total / done, 6))}")
+            bar.update(task, money=asking.money(total - int(bar.tasks[0].completed)))
 
         yield step
 

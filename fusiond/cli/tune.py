@@ -146,7 +146,8 @@ def _rows(finding: Finding) -> list[tuple[str, ...]]:
 
 
 def _figures(result: Result) -> tuple[str, str, str]:
-    return f"{100 * result.right:.1f}%", f"{100 * result.cost:.0f}% of the strongest's", f"{100 * result.confidence_error:.1f} points"
+    cost = f"{100 * result.cost:.0f}% of the strongest's" if result.cost else "nothing"
+    return f"{100 * result.right:.1f}%", cost, f"{100 * result.confidence_error:.1f} points"
 
 
 def _skills(skills: Mapping[str, float]) -> str:

@@ -66,6 +66,7 @@ def standings(document: Mapping[str, Any]) -> dict[str, tuple[int, int, int]]:
     return {each["name"]: (each["questions"], each["right"], each["failed"]) for each in document["standings"]}
 
 
+@pytest.mark.timeout(90)
 async def test_a_fusion_and_its_members_are_measured(tmp_path: Path) -> None:
     """Who was not needed is asked alone; what is stored is not asked again, and gives the same figures; the picture is drawn."""
     async with OpenAIUpstream(SCRIPTS) as upstream:
@@ -94,6 +95,7 @@ async def test_a_fusion_and_its_members_are_measured(tmp_path: Path) -> None:
             )
 
 
+@pytest.mark.timeout(90)
 async def test_a_run_that_was_killed_is_gone_on_with(tmp_path: Path) -> None:
     """After kill -9 only what has no answer is asked."""
     once = [YES, Script(Hang())]
@@ -110,6 +112,7 @@ async def test_a_run_that_was_killed_is_gone_on_with(tmp_path: Path) -> None:
             assert len(upstream.chats) == 2 + 2  # the first answer was kept, the second had not come
 
 
+@pytest.mark.timeout(90)
 async def test_who_fails_is_not_right_and_asked_again(tmp_path: Path) -> None:
     """A failure counts, is told, and is no stored answer; a model that is not there ends the run."""
     async with OpenAIUpstream({"a": Script(Status(400, {"error": {"message": "no", "code": "bad"}}))}) as upstream:
@@ -125,6 +128,7 @@ async def test_who_fails_is_not_right_and_asked_again(tmp_path: Path) -> None:
             assert (code, "no model named 'nobody'" in err) == (1, True)
 
 
+@pytest.mark.timeout(90)
 async def test_a_bad_set_is_told_before_anybody_is_asked(tmp_path: Path) -> None:
     """With file and line; and what is no set at all."""
     async with OpenAIUpstream(SCRIPTS) as upstream:
@@ -139,7 +143,7 @@ async def test_a_bad_set_is_told_before_anybody_is_asked(tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(not REAL, reason="the built-in engine and its model are not installed")
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(90)
 async def test_the_real_built_in_model(tmp_path: Path) -> None:
     """Two samples of it and it alone, on two sums: every figure is there, whatever it is."""
     file = tmp_path / "sums.jsonl"

@@ -12,6 +12,8 @@ from asyncio.subprocess import PIPE
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.serving import TOP, configured, lab, serving
 
 FUSION = '[fusions.default]\npanel = ["big", "small"]\n'
@@ -51,6 +53,7 @@ async def tuned(*arguments: str | Path, url: str) -> tuple[int, str, str]:
     return process.returncode, out.decode(), err.decode()
 
 
+@pytest.mark.timeout(90)
 async def test_what_is_found_is_shown_and_written_and_taken_up(tmp_path: Path) -> None:
     """Nothing without consent; the file is its own and keeps what it said of others; the daemon is told nothing, and notices."""
     file, config, own = recorded(tmp_path), tmp_path / "config.toml", tmp_path / "tuned.toml"
@@ -72,6 +75,7 @@ async def test_what_is_found_is_shown_and_written_and_taken_up(tmp_path: Path) -
         assert await daemon.said("kinds.number.thrift: is for the strategy cascade")
 
 
+@pytest.mark.timeout(90)
 async def test_what_cannot_be_tuned(tmp_path: Path) -> None:
     """Each in one line: no such fusion, one that does not count, answers of others, no answers at all."""
     file = recorded(tmp_path, 3)

@@ -61,7 +61,7 @@ def test_few_questions_change_nothing() -> None:
 
 def test_a_member_that_is_better_than_its_size_is_found() -> None:
     """Its vote weighs more then: more is right, also of questions that nobody has seen; and where all is as believed, little is won or lost."""
-    finding = tuned("choice", PANEL, drawn(200, a=0.3, b=0.95, dear=0.6), 0.1)
+    finding = tuned("choice", PANEL, drawn(120, a=0.3, b=0.95, dear=0.6), 0.1)
     assert finding.after.skills["b"] > finding.after.skills["dear"] > finding.after.skills["a"]
     assert finding.then.right > finding.now.right + 0.1
     new = drawn(200, seed=4, a=0.3, b=0.95, dear=0.6)
