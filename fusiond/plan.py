@@ -142,8 +142,7 @@ def _planned(request: Request, fusion: Fusion, catalog: Catalog, situation: Situ
     calls, escalation, unable = _askable(request, fusion, catalog, limits, deadline)
     judge, writer, absent = _judge_and_writer(fusion, strategy, catalog, limits)
     skipped = _once([*unable, *absent])
-    if _final(situation):
-        _refuse_dear(skipped)
+    _refuse_dear(skipped, situation)
     if not calls + escalation:
         raise _nobody(fusion, unable, situation)
     if because == "no_key" and judge is None:
@@ -232,9 +231,9 @@ def _final(situation: Situation) -> bool:
     return situation.budget is not None and situation.budget.when_exhausted == "reject"
 
 
-def _refuse_dear(skipped: Iterable[Skipped]) -> None:
-    """Raises OverBudget where somebody is left out for it."""
-    if dear := [skip for skip in skipped if skip.reason == "budget"]:
+def _refuse_dear(skipped: Iterable[Skipped], situation: Situation) -> None:
+    """Raises OverBudget where the budget says to reject, and somebody is left out for it."""
+    if _final(situation) and (dear := [skip for skip in skipped if skip.reason == "budget"]):
         raise OverBudget(f"nobody is asked, since budget.when_exhausted is 'reject' ({_told(dear)})", param="model")
 
 

@@ -48,7 +48,7 @@ def _axis(values: Sequence[float], begin: float, end: float, *, start: float) ->
 
 def _grid(ticks: Sequence[float], across: Scale, marks: Sequence[float], up: Scale, unit: str) -> Iterator[str]:
     low, right = HEIGHT - BOTTOM, WIDTH - RIGHT
-    for tick in marks:
+    for tick in (tick for tick in marks if tick <= 100):
         yield f'<path d="M{LEFT} {up(tick):.1f}H{right}" stroke="#ddd"/>'
         yield f'<text x="{LEFT - 8}" y="{up(tick) + 4:.1f}" text-anchor="end" fill="#333">{tick:g}%</text>'
     for tick in ticks:
