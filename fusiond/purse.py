@@ -6,7 +6,7 @@ its worst case; one that surely cost nothing (no connection, refused before the 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -35,6 +35,10 @@ def surely_unbilled(member: Member, error: MemberError) -> bool:
     return error.unbilled and (member.api == "openrouter" or not broken_down)
 
 
+def _unrecordable(why: StoreError | str) -> Unwilling:
+    return Unwilling(f"what it costs cannot be recorded: {why}")
+
+
 @dataclass(slots=True)
 class _Ticket:
     """A paid call under way, and what was heard of it."""
@@ -43,6 +47,8 @@ class _Ticket:
     call: Call
     offer: Offer
     images: int
+    recorded: Awaitable[None]
+    gone: bool = False  # whether anything may have left
     said: bool = False
     usage: Usage | None = None
     generation: str | None = None
@@ -59,6 +65,14 @@ class _Ticket:
             case Finished() | Failed():
                 self.end = event
 
+    async def clear(self) -> None:
+        """Wait until what was set aside is on the disk: its question may leave then. Raises Unwilling where it cannot be recorded."""
+        try:
+            await self.recorded
+        except StoreError as error:
+            raise _unrecordable(error) from None
+        self.gone = True
+
     @property
     def complete(self) -> bool:
         """Whether the provider has come to its end, so that what it counted is all there is."""
@@ -66,9 +80,10 @@ class _Ticket:
 
     @property
     def unbilled(self) -> bool:
-        """Whether it surely cost nothing: refused before there was anything to pay for."""
-        begun = self.said or self.usage is not None or self.generation is not None
-        return isinstance(self.end, Failed) and surely_unbilled(self.call.member, self.end.error) and not begun
+        """Whether it surely cost nothing: it has not left, or was refused before there was anything to pay for."""
+        if self.said or self.usage is not None or self.generation is not None:
+            return False
+        return not self.gone or (isinstance(self.end, Failed) and surely_unbilled(self.call.member, self.end.error))
 
     @property
     def bill(self) -> Decimal | None:
@@ -112,12 +127,13 @@ class Purse:
     async def listen(self, call: Call, ask: Listen) -> AsyncGenerator[Event, None]:
         """One paid member's answer, or a `Failed` that says why it was not asked."""
         try:
-            ticket = await self._reserved(call)
+            ticket = self._reserved(call)
         except MemberError as error:
             yield Failed(member=call.voice, error=error)
             return
         try:
-            async with aclosing(ask(ticket.call)) as events:
+            payable = replace(call, affordable=ticket.offer.max_tokens, cleared=ticket.clear)
+            async with aclosing(ask(payable)) as events:
                 async for event in events:
                     ticket.hear(event)
                     if isinstance(event, Opened):
@@ -150,23 +166,14 @@ class Purse:
         """USD that this request has cost so far, and has set aside."""
         return sum(self.costs.values(), Decimal(0))
 
-    async def _reserved(self, call: Call) -> _Ticket:
-        """Set the call's worst case aside, and wait until that is on the disk. Raises MemberError."""
+    def _reserved(self, call: Call) -> _Ticket:
+        """Set the call's worst case aside; it is not on the disk yet. Raises MemberError."""
         if self.ledger.fault:
-            raise Unwilling(f"what it costs cannot be recorded: {self.ledger.fault}")
+            raise _unrecordable(self.ledger.fault)
         bound, offered = self._offered(call)
         key = self.ledger.reserve(self._paid_call(call), offered.amount)
         self._held[key] = call.voice, kept(offered.amount)
-        try:
-            await self.ledger.durable(within=LEDGER_SECONDS)
-        except BaseException as error:  # also where it is cancelled: nothing has gone out
-            del self._held[key]
-            self.ledger.release(key)
-            if isinstance(error, StoreError):
-                raise Unwilling(f"what it costs cannot be recorded: {error}") from None
-            raise
-        request = replace(call.request, sampling=replace(call.request.sampling, max_tokens=offered.max_tokens))
-        return _Ticket(key, replace(call, request=request), offered, bound.images)
+        return _Ticket(key, call, offered, bound.images, self.ledger.durable(within=LEDGER_SECONDS))
 
     def _offered(self, call: Call) -> tuple[Bound, Offer]:
         tariff, shares = call.member.tariff, self.paid

@@ -12,7 +12,7 @@ from fusiond.events import Usage
 
 Role = Literal["panel", "judge", "writer"]
 Status = Literal["answered", "abstained", "failed", "timed_out", "cancelled", "skipped"]
-Decision = Literal["relayed", "first", "agreed", "majority", "weighted", "escalated", "selected", "synthesized", "actor", "no_key"]
+Decision = Literal["relayed", "first", "agreed", "majority", "weighted", "escalated", "merged", "selected", "synthesized", "actor", "no_key"]
 Degraded = Literal["budget", "privacy", "offline", "output_capped", "quorum", "deadline", "judge_failed", "fallback", "members"]
 
 
@@ -53,6 +53,7 @@ class Totals:
 class Report:
     """A finished request.
 
+    `fields`: of a JSON document, the chance that each of its fields is right, by JSON pointer.
     `prompt_tokens` and `completion_tokens` describe the client's prompt and the delivered answer; `estimated`: the member did not count them, so
     they are a quarter of the bytes.
     """
@@ -62,6 +63,7 @@ class Report:
     confidence: float | None = None
     agreement: float | None = None
     key: str | None = None
+    fields: Mapping[str, float] = field(default_factory=dict)
     analysis: Mapping[str, Any] | None = None
     members: tuple[MemberReport, ...] = ()
     degraded: tuple[Degraded, ...] = ()

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, time
 from decimal import Decimal
+from functools import cached_property
 
 _MILLION = Decimal(1_000_000)
 _NOTHING = Decimal(0)
@@ -93,7 +94,7 @@ class Override:
         return clock >= self.utc_start or clock < self.utc_end
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Tariff:
     """The prices of one model. Where several overrides hold, the later one wins, price by price."""
 
@@ -105,7 +106,7 @@ class Tariff:
         """Two prices in USD per million tokens, whatever the hour and the length."""
         return cls(base=Rates(prompt=input / _MILLION, completion=output / _MILLION))
 
-    @property
+    @cached_property
     def free(self) -> bool:
         """Whether nothing can cost anything, under no condition."""
         return not any(getattr(rates, name) for rates in (self.base, *self.overrides) for name in _PRICES)
@@ -157,8 +158,10 @@ class Tariff:
         }
 
     def _rates(self, prompt_tokens: int, at: datetime) -> Rates:
-        clock = at.astimezone(UTC).time()
         rates = self.base
+        if not self.overrides:
+            return rates
+        clock = at.astimezone(UTC).time()
         for override in self.overrides:
             if override.reaches(prompt_tokens) and override.open_at(clock):
                 rates = replace(rates, **{name: price for name in _PRICES if (price := getattr(override, name)) is not None})

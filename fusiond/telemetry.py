@@ -55,7 +55,8 @@ def reported(plan: Plan, parts: Parts, decided: Decided, bill: Bill, now: float)
         decision=decided.decision,
         confidence=decided.confidence,
         agreement=decided.agreement,
-        key=decided.keys.get(decided.voice),
+        key=decided.document.key if decided.document else decided.keys.get(decided.voice),
+        fields=decided.document.fields if decided.document else {},
         analysis=decided.analysis,
         members=(*(_member(part, decided, bill, now) for part in parts.values()), *(_left_out(skip) for skip in plan.skipped)),
         degraded=_degraded(plan, parts, decided, bill, now),
@@ -246,18 +247,19 @@ def _silence(call: Call, error: MemberError) -> str:
 def _delivered_tokens(plan: Plan, parts: Parts, decided: Decided) -> tuple[int, int, bool]:
     """Tokens of the client's prompt and of the delivered answer, and whether they are estimates.
 
-    The prompt is counted by a member that was asked just that: whoever delivered, or for a writer the first of the panel that counted. None of either
-    is no count.
+    A document made of several was counted by nobody. The prompt is counted by a member that was asked just that: whoever delivered, or for a writer
+    the first of the panel that counted. None of either is no count.
     """
     if decided.voice not in parts:
         return 0, 0, False
     part = parts[decided.voice]
     asked_the_same = [part] if part.call.role == "panel" else [other for other in parts.values() if other.call.role == "panel"]
     prompt = next((usage.prompt_tokens for other in asked_the_same if (usage := other.transcript.usage) and usage.prompt_tokens), None)
-    completion = part.transcript.usage.completion_tokens if part.transcript.usage else 0
+    merged = decided.document.text if decided.decision == "merged" and decided.document else None
+    completion = part.transcript.usage.completion_tokens if part.transcript.usage and merged is None else 0
     return (
         prompt or _estimate(message.text for message in plan.request.messages),
-        completion or _estimate([part.transcript.text]),
+        completion or _estimate([part.transcript.text if merged is None else merged]),
         not (prompt and completion),
     )
 

@@ -21,7 +21,7 @@ from fusiond.call import Call
 from fusiond.eligible import USUAL_BYTES_PER_TOKEN, text_bytes
 from fusiond.errors import MemberError
 from fusiond.events import Transcript, Usage
-from fusiond.fuse.ballots import count, delivered, said, stands, votes_of, wanted_of
+from fusiond.fuse.ballots import count, delivered, said, stands, unchanging, votes_of, wanted_of
 from fusiond.fuse.drafts import Drafts
 from fusiond.fuse.outcome import Decided, Outcome, nobody
 from fusiond.keys import joined
@@ -29,7 +29,6 @@ from fusiond.merge import Gathering
 from fusiond.plan import Plan
 from fusiond.policy.belief import Model, Voter, Votes, verdict
 from fusiond.policy.lookahead import Tolls, next_call
-from fusiond.policy.settled import settled
 from fusiond.policy.traffic import Heard, expected_length, strongest, tolls, usual_prices, would_have_cost
 from fusiond.report import Degraded
 
@@ -114,7 +113,7 @@ class _Table:
         if not self._answers:
             raise nobody(self._plan, self._failures)
         decided = count(self._plan, self.answers, self._failures, {voice: self._keys[voice] for voice in self.answers}, degraded=self._degraded)
-        if decided.decision != "no_key" and self._payable.keys() & self._answers.keys():
+        if decided.decision not in ("no_key", "merged") and self._payable.keys() & self._answers.keys():
             decided = replace(decided, decision="escalated")
         return replace(decided, heard=self._heard(), otherwise=self._otherwise())
 
@@ -158,7 +157,7 @@ class _Table:
         if verdict(Model(), plan.voters, votes, options).confidence >= plan.accept:
             return None
         free = [voter for voter in plan.voters if not voter.paid and voter not in votes]
-        if not settled(Model(), plan.voters, votes, free, options):
+        if not unchanging(plan, votes, free):
             return free[0]
         return next_call(Model(), plan.voters, votes, tolls, options)
 

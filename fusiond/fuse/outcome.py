@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from fusiond.documents import Merged
 from fusiond.errors import (
     AllFailed,
     ContextExceeded,
@@ -33,6 +34,7 @@ from fusiond.report import Decision, Degraded
 class Decided:
     """What stands: who delivers, how that came about, and how sure it is. `keys`: what each voice says; None: nothing that can be counted.
 
+    `document`: of JSON, what the members' documents come to, field by field; only where it is `merged` it is delivered as it stands there.
     Of a cascade: `heard`, what it tells of its kind of traffic, and `otherwise`, what the strongest alone would have cost (USD).
     """
 
@@ -41,6 +43,7 @@ class Decided:
     confidence: float | None = None
     agreement: float | None = None
     keys: Mapping[str, str | None] = field(default_factory=dict)
+    document: Merged | None = None
     analysis: Mapping[str, Any] | None = None
     degraded: tuple[Degraded, ...] = ()
     heard: Heard | None = None

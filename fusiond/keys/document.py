@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from decimal import Decimal, InvalidOperation
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from fusiond.keys.reading import said, unfenced
 
@@ -17,6 +17,19 @@ _EXPONENT = 10_000
 
 class NotJson(ValueError):
     """A text that is not one JSON document; the message says why."""
+
+
+class Number(Decimal):
+    """A number, and the digits that it was written with."""
+
+    __slots__ = ("digits",)
+    digits: str
+
+    def __new__(cls, digits: str) -> Self:
+        """Raises InvalidOperation where its exponent has too many digits."""
+        number = super().__new__(cls, digits)
+        number.digits = digits
+        return number
 
 
 def key(text: str) -> str | None:
@@ -28,9 +41,9 @@ def key(text: str) -> str | None:
 
 
 def parse(text: str) -> Any:
-    """The document that a reply is, numbers as int or Decimal. Raises NotJson."""
+    """The document that a reply is, numbers as Number. Raises NotJson."""
     try:
-        return json.loads(unwrapped(text), parse_float=_decimal, parse_int=_decimal, parse_constant=_refuse, object_pairs_hook=_object)
+        return json.loads(unwrapped(text), parse_float=_number_of, parse_int=_number_of, parse_constant=_refuse, object_pairs_hook=_object)
     except NotJson:
         raise
     except (ValueError, RecursionError) as error:
@@ -86,9 +99,9 @@ def _number(number: Decimal) -> str:
     return ("-" if sign else "") + (bare + "0" * exponent if 0 <= exponent <= 30 else bare + (f"e{exponent}" if exponent else ""))
 
 
-def _decimal(digits: str) -> Decimal:
+def _number_of(digits: str) -> Number:
     try:
-        number = Decimal(digits)
+        number = Number(digits)
     except InvalidOperation as error:
         raise NotJson(f"a number out of range: {digits[:40]}") from error
     if abs(number.adjusted()) > _EXPONENT:

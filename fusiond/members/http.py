@@ -90,6 +90,8 @@ class Link:
         headers = _JSON | {DEPTH: str(call.request.depth + 1)} if call else _JSON
         with discreet(self._secrets):
             async with metered(self._listener(call), self._url, len(content), call) as meter:
+                if call and call.cleared:
+                    await call.cleared()
 
                 def ask(session: aiohttp.ClientSession) -> Awaitable[aiohttp.ClientResponse]:
                     data = content if len(content) < LARGE else io.BytesIO(content)  # a large one is written a piece at a time

@@ -20,7 +20,8 @@ from fusiond.events import Event
 from fusiond.members import State
 from fusiond.members.engines import Endpoint, Engines, Setup
 from fusiond.members.http import Link
-from fusiond.members.openai import body, chat
+from fusiond.members.openai import chat
+from fusiond.members.openai_question import body
 from fusiond.members.patience import Patience
 from fusiond.members.residency import Residency
 from fusiond.places import cache_directory

@@ -103,7 +103,7 @@ def question(call: Call, keep_alive: str) -> dict[str, Any]:
         "truncate": False,
         "shift": False,
         "keep_alive": keep_alive,
-        "options": {**call.member.options, **_sampling(request), **window(call.member)},
+        "options": {**call.member.options, **_sampling(call), **window(call.member)},
     }
     if (think := _think(call)) is not None:
         asked["think"] = think
@@ -126,11 +126,11 @@ def window(member: Member) -> dict[str, int]:
     return {} if member.context is None else {"num_ctx": member.context}
 
 
-def _sampling(request: Request) -> dict[str, Any]:
-    sampling = request.sampling
+def _sampling(call: Call) -> dict[str, Any]:
+    sampling = call.request.sampling
     options: dict[str, Any] = {name: value for name in _OPTIONS if (value := getattr(sampling, name)) is not None}
-    if sampling.max_tokens is not None:
-        options["num_predict"] = sampling.max_tokens
+    if (most := call.most_tokens) is not None:
+        options["num_predict"] = most
     if sampling.stop:
         options["stop"] = list(sampling.stop)
     return options

@@ -20,7 +20,8 @@ from fusiond.events import Event
 from fusiond.members import State
 from fusiond.members.egress import Egress
 from fusiond.members.http import Link
-from fusiond.members.openai import bill, body, chat
+from fusiond.members.openai import bill, chat
+from fusiond.members.openai_question import body
 from fusiond.members.openrouter_list import KeptList, Listed, facts_of
 from fusiond.members.patience import Patience
 

@@ -163,16 +163,23 @@ def believe(logs: Mapping[Truth, Row]) -> dict[Truth, Row]:
     return {truth: tuple(x / total for x in row) for truth, row in raw.items()}
 
 
-def verdict(model: Model, panel: Sequence[Voter], votes: Votes, options: int = 0) -> Verdict:
-    """The key that stands and the chance that it is right. A tie goes to the key that comes first in panel order."""
+def chances(model: Model, panel: Sequence[Voter], votes: Votes, options: int = 0) -> dict[str, float]:
+    """The chance that each key is right, in panel order of who first said it. What is missing from one is that none of them is."""
     weighed = joint(model, panel, votes, options)
     if not weighed.crowd:
-        return Verdict(key=None, confidence=0.0)
+        return {}
     belief = believe(weighed.logs)
-    chances = {key: sum(belief[key]) for key in weighed.crowd}
-    top = max(chances.values())
-    best = next(key for key, chance in chances.items() if chance >= top * (1 - TIE))
-    return Verdict(key=best, confidence=chances[best])
+    return {key: sum(belief[key]) for key in weighed.crowd}
+
+
+def verdict(model: Model, panel: Sequence[Voter], votes: Votes, options: int = 0) -> Verdict:
+    """The key that stands and the chance that it is right. A tie goes to the key that comes first in panel order."""
+    found = chances(model, panel, votes, options)
+    if not found:
+        return Verdict(key=None, confidence=0.0)
+    top = max(found.values())
+    best = next(key for key, chance in found.items() if chance >= top * (1 - TIE))
+    return Verdict(key=best, confidence=found[best])
 
 
 def right(skill: float, spread: float) -> Row:

@@ -1,4 +1,7 @@
-"""A cascade over recorded answers, as the daemon would have gone through them: who is asked, what stands, and what it costs. Pure."""
+"""A cascade over recorded answers, as the daemon would have gone through them: who is asked, what stands, and what it costs.
+
+Documents of JSON are counted whole, where the daemon merges their fields: recordings have keys alone. Pure.
+"""
 
 from __future__ import annotations
 

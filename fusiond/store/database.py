@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,9 @@ log = logging.getLogger(__name__)
 GATHER_SECONDS = 0.05
 """How long a write waits for others, where nobody waits for it: a transaction costs more than what is in it."""
 
-MOMENT_SECONDS, CROWDED_SECONDS = 0.001, 0.025
-"""How long also somebody who waits is kept for others, who share the commit: the second while one shared commit comes after the other. What waits
-here is a call that leaves this machine, which takes far longer; a commit of its own would cost a tenth of its processor time."""
+CROWDED_SECONDS = 0.025
+"""How long also somebody who waits is kept for others, who share the commit, while one shared commit comes after the other. What waits here is a call
+that leaves this machine, which takes far longer; a commit of its own would cost a tenth of its processor time. Whoever is alone waits for none."""
 
 RETRY_SECONDS = 1.0
 """How long a refused commit waits for its next try, where nobody calls for it before."""
@@ -78,6 +79,7 @@ class Database:
         self._told = 0  # those who waited for so many writes have heard that one was taken out
         self._untold: str | None = None  # why a write was taken out, when nobody was waiting for it yet
         self._called = False
+        self._due = False  # whether the writer will be called for what waits
         self._shared = -math.inf  # when several last waited for a commit (the monotonic clock)
         self._closing = False
         self._writer: threading.Thread | None = None
@@ -111,36 +113,39 @@ class Database:
             self._accepted += 1
             if hurry:
                 self._call()
-            elif len(self._queue) == 1:
-                self._turn.notify()
+            elif not self._due:  # a timer here costs less than waking the writer, who would only wait
+                self._due = True
+                asyncio.get_running_loop().call_later(GATHER_SECONDS, self._gathered)
             if self._writer is None:
                 self._writer = threading.Thread(target=self._work, name=f"write-{self.path.name}", daemon=True)
                 self._writer.start()
         return True
 
     async def flushed(self, within: float | None = None) -> None:
-        """Return once everything put before is committed. Waits for so many seconds at most, where it is said how many.
+        """Return once everything put before is committed; see `flushing`."""
+        await self.flushing(within)
 
-        Raises StoreError where that took longer, where the disk refused (what was put stays queued, and is written when it can be), or where a
-        statement put before is wrong in itself (it is taken out, the others are written).
+    def flushing(self, within: float | None = None) -> asyncio.Future[None]:
+        """Have everything put before committed: done when it is. That takes so many seconds at most, where it is said how many.
+
+        Raises StoreError where the file is not open. It is the future's exception where that took longer, where the disk refused (what was put
+        stays queued, and is written when it can be), or where a statement put before is wrong in itself (it is taken out, the others are written).
         """
         loop = asyncio.get_running_loop()
         with self._turn:
+            waiter = _Waiter(until=self._accepted, loop=loop, future=loop.create_future())
             if self._untold is not None:
                 reason, self._untold = self._untold, None
-                raise StoreError(reason)
-            if self._settled == self._accepted:
-                return
-            self._check_open()
-            waiter = _Waiter(until=self._accepted, loop=loop, future=loop.create_future())
-            self._waiters.append(waiter)
-            self._call()
+                waiter.end(reason)
+            elif self._settled == self._accepted:
+                waiter.end(None)
+            else:
+                self._check_open()
+                self._waiters.append(waiter)
+                self._call()
         patience = None if within is None else loop.call_later(within, waiter.end, f"{self.path} is kept waiting")
-        try:
-            await waiter.future
-        finally:
-            if patience is not None:
-                patience.cancel()
+        waiter.future.add_done_callback(partial(_over, patience))
+        return waiter.future
 
     async def read(self, sql: str, parameters: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query, which says what types they have. Sees everything committed. Raises StoreError."""
@@ -167,6 +172,12 @@ class Database:
         if self._held is None:
             raise StoreError(f"{self.path} is not open")
 
+    def _gathered(self) -> None:
+        """What came in the last moment has waited for others long enough. A disk that refuses is not asked for each."""
+        with self._turn:
+            if self._due and not self.failing:
+                self._call()
+
     def _call(self) -> None:
         self._called = True
         self._turn.notify()
@@ -182,11 +193,11 @@ class Database:
         last = False
         while not last:
             with self._turn:
-                self._turn.wait_for(lambda: self._called or self._queue)
-                self._turn.wait_for(lambda: self._called, timeout=RETRY_SECONDS if self.failing else GATHER_SECONDS)
-            time.sleep(CROWDED_SECONDS if time.monotonic() - self._shared < CROWDED_SECONDS else MOMENT_SECONDS)
+                self._turn.wait_for(lambda: self._called, timeout=RETRY_SECONDS if self.failing else None)
+            if time.monotonic() - self._shared < CROWDED_SECONDS:
+                time.sleep(CROWDED_SECONDS)
             with self._turn:
-                self._called = False
+                self._called = self._due = False
                 if len(self._waiters) > 1:
                     self._shared = time.monotonic()
                 last = self._closing
@@ -236,6 +247,14 @@ class Database:
             with suppress(RuntimeError):  # a loop that is closed has nobody left who waits
                 loop.call_soon_threadsafe(_end, [waiter for waiter in told if waiter.loop is loop], reason)
         return told[-1].until if told else 0
+
+
+def _over(patience: asyncio.TimerHandle | None, future: asyncio.Future[None]) -> None:
+    """Nobody may be left who waits: that is no fault of theirs."""
+    if patience is not None:
+        patience.cancel()
+    if not future.cancelled():
+        future.exception()
 
 
 def _end(waiters: Sequence[_Waiter], reason: str | None) -> None:

@@ -169,11 +169,11 @@ class Ledger:
         self._held += row.units
         return row.id
 
-    async def durable(self, within: float | None = None) -> None:
-        """Wait until everything so far is on the disk, at most so many seconds. Raises StoreError."""
+    def durable(self, within: float | None = None) -> asyncio.Future[None]:
+        """Done when everything so far is on the disk, after so many seconds at most; its exception is a StoreError. Raises StoreError if closed."""
         if self._closed:
             raise StoreError(self._closed)
-        await self._database.flushed(within)
+        return self._database.flushing(within)
 
     def opened(self, key: int, generation: str) -> None:
         """What the provider knows the call by: if this daemon is killed, the next one can ask for the bill."""

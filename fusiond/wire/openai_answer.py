@@ -135,7 +135,7 @@ def _tokens(counted: Usage | Report) -> dict[str, int]:
 
 
 def _trace(report: Report) -> dict[str, Any]:
-    return {
+    told = {
         "strategy": report.strategy,
         "members": [_part_of(member) for member in report.members],
         "confidence": report.confidence,
@@ -146,6 +146,7 @@ def _trace(report: Report) -> dict[str, Any]:
         "saved_usd": float(report.saved_usd),
         "degraded": report.degraded,
     }
+    return told | {"fields": dict(report.fields)} if report.fields else told
 
 
 def _part_of(member: MemberReport) -> dict[str, Any]:

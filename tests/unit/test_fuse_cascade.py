@@ -302,7 +302,7 @@ async def test_json() -> None:
     broken = Counting(scripts(big='{"x"', small='{"x"', tiny=BOOM, mini=BOOM, strong='{"x": 2}'))
     decided, text, _ = await run(made, broken)
     assert (broken.paid, decided.decision, text) == (["mini", "strong"], "escalated", '{"x": 2}')
-    with pytest.raises(SchemaFailed, match=r"big: its answer is not a JSON document; .*mini: boom"):
+    with pytest.raises(SchemaFailed, match=r"big: its answer is not a JSON document: .*mini: boom"):
         await run(made, Counting(scripts(big='{"x"', small='{"x"', tiny=BOOM, mini=BOOM, strong="[")))
 
 

@@ -20,7 +20,8 @@ from fusiond.errors import ContextTooSmall, Empty, Garbled, MemberError, Rejecte
 from fusiond.events import Finished, FinishReason, Text, Thinking, ToolCall, Usage
 from fusiond.members import openai
 from fusiond.members.listen import listen
-from fusiond.members.openai import OpenAI, body
+from fusiond.members.openai import OpenAI
+from fusiond.members.openai_question import body
 from fusiond.members.residency import Residency
 from tests import asking
 from tests.asking import call, collected, failure, heard

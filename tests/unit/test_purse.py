@@ -69,7 +69,7 @@ def failed(error: MemberError) -> Failed:
 
 @dataclass
 class Script:
-    """A member that says the same each time: an exception is raised, an `asyncio.Event` awaited. `asked`: what it was asked."""
+    """A member that says the same each time: an exception is raised, an `asyncio.Event` awaited. `asked`: what has left for it."""
 
     events: tuple[Event | BaseException | asyncio.Event, ...]
     asked: list[Call] = field(default_factory=list)
@@ -78,6 +78,12 @@ class Script:
 
     async def __call__(self, call: Call) -> AsyncGenerator[Event, None]:
         """Its stream."""
+        try:
+            if call.cleared:
+                await call.cleared()
+        except MemberError as error:
+            yield failed(error)
+            return
         self.asked.append(call)
         self.begun.set()
         try:
@@ -278,7 +284,7 @@ async def test_the_client_limit_and_the_largest_affordable(ledger: Ledger) -> No
     for limit, sent, capped in ((None, 1000, {"sonnet"}), (800, 800, set())):
         member, spending = script(TEXT, usage(cost="0"), finished("length")), purse(ledger, tight)
         await collected(spending.listen(paid(limit), member))
-        assert [asked.request.sampling.max_tokens for asked in member.asked] == [sent]
+        assert [asked.most_tokens for asked in member.asked] == [sent]
         assert spending.capped == capped
     whole = purse(ledger, tight)
     await collected(whole.listen(paid(None), script(TEXT, usage(cost="0"), finished())))
@@ -291,13 +297,13 @@ async def test_what_is_left_is_divided_between_the_calls_to_come(ledger: Ledger)
     async with AsyncExitStack() as running:
         for _ in range(3):
             assert await anext(await running.enter_async_context(aclosing(spending.listen(paid(None), member)))) == TEXT
-        assert [asked.request.sampling.max_tokens for asked in member.asked] == [1000] * 3
+        assert [asked.most_tokens for asked in member.asked] == [1000] * 3
         assert spending.spent() == ledger.reserved() == 3 * WORST
         assert isinstance(failure(await collected(spending.listen(paid(None), member))), TooDear)
     spending = purse(ledger, Caps(request=WORST), calls=2)
     assert isinstance(failure(await collected(spending.listen(paid(10**9), member))), TooDear)
     await collected(spending.listen(paid(None), member))
-    assert [asked.request.sampling.max_tokens for asked in member.asked] == [1000] * 4
+    assert [asked.most_tokens for asked in member.asked] == [1000] * 4
 
 
 IMAGE = Message(role="user", parts=(ImagePart(url="https://elsewhere.test/picture"),))

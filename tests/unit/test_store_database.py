@@ -325,7 +325,7 @@ async def test_who_waited_for_both_hears_it_once(path: Path, monkeypatch: pytest
         store._writing.set_trace_callback(lambda _: began.set())
         with elsewhere(path), store._turn if together else nullcontext():
             store.put("INSRET")
-            assert together or began.wait(10)
+            assert together or await asyncio.to_thread(began.wait, 10)
             store.put("UPDTAE")
             both = asyncio.ensure_future(store.flushed())
             await asyncio.sleep(0)
