@@ -160,6 +160,7 @@ def _member(member: Member, revision: Revision, barred: Barred | None) -> dict[s
         "tools": member.tools,
         "vision": member.vision,
         "context": member.context,
+        "skill": member.skill,
         "price": None if member.tariff is None else {"input": _dollars(member.tariff.base.prompt), "output": _dollars(member.tariff.base.completion)},
     }
 
@@ -177,4 +178,5 @@ def _dollars(each: Decimal) -> str:
 def _fusion(name: str, catalog: Catalog) -> dict[str, Any]:
     fusion = catalog.fusions[name]
     panel = [{"member": seat.member, "samples": seat.samples, "temperature": seat.temperature} for seat in fusion.panel]
-    return {"strategy": fusion.config.strategy, "panel": panel, "escalate": fusion.escalate, "judge": fusion.judge, "writer": fusion.writer}
+    named = {"panel": panel, "escalate": fusion.escalate, "judge": fusion.judge, "writer": fusion.writer}
+    return {"strategy": fusion.config.strategy, "thrift": fusion.config.thrift, **named}

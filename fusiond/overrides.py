@@ -36,7 +36,7 @@ def overridden(fusion: Fusion, request: Request, catalog: Catalog) -> Fusion:
         config = replace(config, strategy=wish.strategy)  # type: ignore[arg-type]  # decoding has checked the name
     return replace(
         fusion,
-        config=replace(config, quorum=None) if panel else config,
+        config=replace(config, quorum=None, kinds={}) if panel else config,
         panel=tuple(Seat(member=name) for name in panel) or fusion.panel,
         escalate=tuple(name for name in fusion.escalate if name not in panel),
         judge=judge or fusion.judge,

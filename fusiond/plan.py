@@ -25,6 +25,7 @@ from fusiond.policy.budget import Caps
 from fusiond.policy.traffic import Traffic, rank
 from fusiond.situation import Situation
 from fusiond.task import routed
+from fusiond.tuned import for_kind, skilled
 
 Because = Literal["actor", "no_key"]
 
@@ -142,11 +143,11 @@ def _planned(request: Request, fusion: Fusion, catalog: Catalog, situation: Situ
     config, limits = fusion.config, terms(request, fusion, situation)
     deadline = situation.now + (named.total_seconds if named else config.deadline_seconds)
     strategy, because, key, code = _strategy(request, fusion)
+    fusion, tuned = for_kind(fusion, key)
     calls, escalation, unable = _askable(request, fusion, catalog, limits, deadline)
     judge, writer, absent = _judge_and_writer(fusion, "select" if code else strategy, catalog, limits)
     skipped = _once([*unable, *absent])
-    if _final(situation):
-        _refuse_dear(skipped)
+    _refuse_dear(skipped, situation)
     if not calls + escalation:
         raise _nobody(fusion, unable, situation)
     if because == "no_key" and judge is None:
@@ -168,7 +169,7 @@ def _planned(request: Request, fusion: Fusion, catalog: Catalog, situation: Situ
         code=replace(code, run=situation.run_code) if code else None,
         calls=tuple(calls),
         escalation=tuple(escalation),
-        voters=_voters([*calls, *escalation], situation),
+        voters=skilled(_voters([*calls, *escalation], situation), tuned),
         judge=judge,
         writer=writer,
         skipped=skipped,
@@ -176,7 +177,7 @@ def _planned(request: Request, fusion: Fusion, catalog: Catalog, situation: Situ
         grace=config.grace_seconds,
         deadline=deadline,
         time=situation.time,
-        thrift=config.thrift if config.spend is None else traffic.thrift,
+        thrift=fusion.config.thrift if config.spend is None else traffic.thrift,
         spend=config.spend,
         accept=config.accept,
         traffic=traffic,
@@ -249,9 +250,9 @@ def _final(situation: Situation) -> bool:
     return situation.budget is not None and situation.budget.when_exhausted == "reject"
 
 
-def _refuse_dear(skipped: Iterable[Skipped]) -> None:
-    """Raises OverBudget where somebody is left out for it."""
-    if dear := [skip for skip in skipped if skip.reason == "budget"]:
+def _refuse_dear(skipped: Iterable[Skipped], situation: Situation) -> None:
+    """Raises OverBudget where the budget says to reject, and somebody is left out for it."""
+    if _final(situation) and (dear := [skip for skip in skipped if skip.reason == "budget"]):
         raise OverBudget(f"nobody is asked, since budget.when_exhausted is 'reject' ({_told(dear)})", param="model")
 
 

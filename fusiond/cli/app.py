@@ -99,6 +99,54 @@ def ask(
     run(Client(url), text_of(prompt), model=text_of(model), compare=compare, as_json=as_json)
 
 
+@app.command(name="eval")
+def evaluate(  # noqa: PLR0913, PLR0917  # options are arguments
+    questions: Annotated[
+        Path, typer.Argument(metavar="SET.jsonl", help="Questions with their right answers: {id, question or messages, gold} a line.")
+    ],
+    model: Annotated[list[str] | None, typer.Option("-m", "--model", metavar="NAME", help="What to ask, once for each: a fusion, a member.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where answers are stored, and gone on from; by default SET.answers.jsonl.")
+    ] = None,
+    concurrency: Annotated[int, typer.Option(metavar="N", min=1, help="So many questions at once.")] = 4,
+    limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="Only the first N questions.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(metavar="N", min=1, help="How long an answer may be.")] = None,
+    picture: Annotated[Path | None, typer.Option(metavar="FILE.svg", help="Draw accuracy against cost.")] = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Measure accuracy, cost and latency on questions with known answers."""
+    from fusiond.cli.eval import Wish, run  # noqa: PLC0415
+
+    wish = Wish(
+        questions=questions,
+        models=tuple(dict.fromkeys(map(text_of, model or ["fusion"]))),
+        out=out,
+        picture=picture,
+        concurrency=concurrency,
+        limit=limit,
+        max_tokens=max_tokens,
+        as_json=as_json,
+    )
+    run(Client(url), wish)
+
+
+@app.command()
+def tune(  # noqa: PLR0913, PLR0917  # options are arguments
+    recorded: Annotated[list[Path], typer.Argument(metavar="SET", help="Recorded answers: what eval has stored. Several files are one.")],
+    model: Annotated[str, typer.Option("-m", "--model", metavar="NAME", help="The fusion that is tuned.")] = "fusion",
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="What is written; by default tuned.toml beside the configuration.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Write without asking.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing.")] = False,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Learn skills, panel and thrift of a fusion from recorded answers."""
+    from fusiond.cli.tune import Wish, run  # noqa: PLC0415
+
+    run(Client(url), Wish(recorded=tuple(recorded), model=text_of(model), out=out, yes=yes, dry_run=dry_run, as_json=as_json))
+
+
 @app.command()
 def models(url: Url = None, as_json: Json = False) -> None:
     """List what is served."""

@@ -21,6 +21,14 @@ class Trouble(Exception):
     """Why a command cannot do its work, for people."""
 
 
+class Refused(Trouble):
+    """A daemon that answers, and refuses; `status` is HTTP's."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        super().__init__(_refusal(response))
+        self.status = response.status_code
+
+
 class Client:
     """One daemon. `url`: `http://HOST:PORT` or `unix:PATH`; None: `$FUSIOND_URL`, else the default socket if it answers, else the default address."""
 
@@ -58,7 +66,7 @@ class Client:
         with self._reached(), self._http.stream("POST", "/v1/chat/completions", json={**body, "stream": True}) as response:
             if response.status_code != 200:
                 response.read()
-                raise Trouble(_refusal(response))
+                raise Refused(response)
             for line in response.iter_lines():
                 if line == "data: [DONE]":
                     return
@@ -73,7 +81,7 @@ class Client:
         with self._reached():
             response = self._http.request(method, path, json=body, timeout=None if path.startswith("/v1/chat") else DOCUMENT_SECONDS)
         if response.status_code >= 400 and response.status_code != 422:
-            raise Trouble(_refusal(response))
+            raise Refused(response)
         try:
             document: dict[str, Any] = response.json()
         except ValueError:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from fusiond.config.address import Address, TcpAddress, parse_address
 from fusiond.config.errors import Fault, Key, nearest
+from fusiond.config.kinds import broken_kinds
 from fusiond.config.secret import Secret
 from fusiond.config.tree import (
     PRIVATE_KEY,
@@ -116,6 +117,7 @@ def broken(config: Config, names: Names) -> Faults:
     for name, fusion in config.fusions.items():
         yield from _fusion(("fusions", name), fusion, config, names)
         yield from _limits(("fusions", name), fusion, config)
+        yield from broken_kinds(("fusions", name), fusion)
     yield from _routes(config, names)
     for name, target in config.aliases.items():
         yield from _alias(name, target, config, names)
@@ -199,9 +201,7 @@ def _number(key: str, value: float | Decimal) -> str | None:
         return "must be more than 0"
     if key == "skill" and not 0 < value < 1:
         return "must be between 0 and 1, and neither of them"
-    if key in ("accept", "spend") and not 0 < value <= 1:
-        return "must be more than 0 and at most 1"
-    return None
+    return "must be more than 0 and at most 1" if key in ("accept", "spend") and not 0 < value <= 1 else None
 
 
 def _secret(secret: Secret) -> str | None:

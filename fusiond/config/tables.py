@@ -10,9 +10,9 @@ import functools
 import json
 import operator
 import re
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar, cast, get_args, get_type_hints
+from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from pydantic_core import ErrorDetails, ValidationError
 
@@ -178,10 +178,13 @@ def _fault(kind: type[Any], path: Path, error: ErrorDetails) -> Fault:
 
 def _keys(kind: type[Any], inner: Sequence[Key]) -> list[str]:
     """The keys of the table that is found at *inner* in a table of *kind*."""
-    for key in inner:
+    way = iter(inner)
+    for key in way:
         if isinstance(key, str):
             hint = get_type_hints(kind)[key]
             kind = next(choice for choice in (hint, *get_args(hint)) if isinstance(choice, type) and is_dataclass(choice))
+            if get_origin(hint) is Mapping:
+                next(way, None)  # a name of the user's own
     return [field.name for field in fields(kind)]
 
 

@@ -125,12 +125,24 @@ class Seat:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KindConfig:
+    """`[fusions.NAME.kinds.KIND]`: what is different where this kind of answer is wanted. `fusiond tune` writes it.
+
+    `panel`: who of the fusion's panel is asked; None: everybody. `skills`: member -> chance of a right answer.
+    """
+
+    panel: tuple[str, ...] | None = None
+    thrift: float | None = None
+    skills: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FusionConfig:
     """`[fusions.NAME]`: a recipe that clients select as a model.
 
     `escalate`: who may be paid to join the panel of a cascade, in this order. `thrift`: what a mean call of the strongest of them must at least add
     to the chance of a right answer. `spend`: instead of it, the share of always asking that one which may be spent on average.
-    `accept`: confidence at which an answer stands unquestioned.
+    `accept`: confidence at which an answer stands unquestioned. `kinds`: by kind of vote key.
     """
 
     strategy: StrategyName = "vote"
@@ -142,6 +154,7 @@ class FusionConfig:
     spend: float | None = None
     accept: float = 1.0
     kind: KeyKind | None = None
+    kinds: Mapping[str, KindConfig] = field(default_factory=dict)
     quorum: int | None = None
     grace_seconds: float = 5.0
     deadline_seconds: float = 120.0
