@@ -16,30 +16,16 @@ _YES = ("yes yep yeah true correct ja richtig wahr stimmt oui vrai sí si verdad
 _NO = ("no nope not false incorrect nein falsch non faux falso não нет неверно ложь неправда").split()
 _MEANS = dict.fromkeys(_YES, "yes") | dict.fromkeys(_NO, "no")
 _SIGNS = {
-    "不是": "no",
-    "不对": "no",
-    "不正确": "no",
-    "错误": "no",
-    "错": "no",
-    "否": "no",
-    "假": "no",
-    "没有": "no",
-    "いいえ": "no",
-    "偽": "no",
-    "아니": "no",
-    "거짓": "no",
-    "是": "yes",
-    "对": "yes",
-    "正确": "yes",
-    "真": "yes",
-    "はい": "yes",
-    "네": "yes",
-    "예": "yes",
-    "참": "yes",
+    "no": re.compile(
+        r"不(?:是|对|正确|[,,。!]|$)|错|否(?!则|定)|假(?!设|如|定)|没有(?!足够|办法|人)|いいえ|偽|아니|거짓|لا(?=\s{0,3}(?:[،,.!]|$))|خطأ|خاطئ"
+    ),
+    "yes": re.compile(r"是(?!否|不是|因)|对(?!于|比|不)|没错|正确(?!答案|的)|真(?!的)|はい|네(?!덜)|예(?!를|제|상)|참(?!고)|نعم|صحيح"),
 }
+"""In scripts that put no blanks between words, and where a word's end tells it from another."""
+_SINGLE = {"y": "yes", "n": "no"}
 _WORD = re.compile(r"\W{0,6}([^\W\d_]{1,12})(?!['’])")
 _CLOSE = re.compile(
-    r"\b(?:is|are|be|evaluates to|returns?|ist|est|es|это|output)\b:?\s{1,3}(?:not\s{1,3})?(?:indeed\s)?[\"'`(]?(true|false|yes|no|correct|"
+    r"(?:\b(?:is|are|be|evaluates to|returns?|ist|est|es|это|output)\b|['’]s\b):?\s{1,3}(?:not\s{1,3})?(?:indeed\s)?[\"'`(]?(true|false|yes|no|correct|"
     r"incorrect|richtig|falsch|wahr|vrai|faux|vrai|verdadero|falso)\b\W{0,4}$",
     re.IGNORECASE,
 )
@@ -70,14 +56,15 @@ def _lead(region: str) -> str | None:
             if _describes(region[match.end() :]) and match[1].lower() not in ("yes", "no", "true", "false")
             else _leading_no(match[1].lower(), region[match.end() :])
         )
-    return next((meant for sign, meant in _SIGNS.items() if region.lstrip("\"'“「(（").startswith(sign)), None)
+    bare = region.strip(" .\"'“”‘’「」()()")
+    return _SINGLE.get(bare.lower()) or next((meant for meant, sign in _SIGNS.items() if sign.match(region.lstrip("\"'“「(("))), None)
 
 
 def _leading_no(word: str, rest: str) -> str | None:
     """What the opening word means; "no" before a noun ("no man is ...") is a phrase, "not true" is no."""
     if (
-        word in ("no", "not")
-        and re.match(r" [a-z]", rest)
+        word in ("no", "not", "non", "нет")
+        and re.match(r" [^\W\d_]", rest)
         and not re.match(r" (?:it|that|this|they|he|she|there|because|true|correct|not|since|you|we|i)\b", rest, re.IGNORECASE)
     ):
         return None

@@ -14,7 +14,8 @@ from fusiond.keys.text import words
 from fusiond.keys.wants import Wanted
 
 _LEAD = re.compile(
-    r"""[\s"'“‘(\[{<]{0,6}(?:(?:the\ )?(?:correct\ )?(?:option|choice|letter|answer|statement|opción|réponse|вариант|选项|選択肢)\s{0,3}:?\s{0,3})?
+    r"""[\s"'“‘(\[{<]{0,6}(?:(?:the|la|le|el|il|die|der|a|o)\ (?![A-Z]\w))?
+        (?:(?:correct\ )?(?:option|choice|letter|answer|statement|letra|lettre|lettera|Buchstabe|opción|réponse|буква|вариант|选项|選択肢)\s{0,3}:?\s{0,3})?
         [\s"'“‘(\[{<$\\]{0,6}(?P<letter>[A-Z])(?P<after>[\s"'”’)\]}>$]{0,6})(?![A-Za-z0-9_'’])(?P<rest>.{0,200})""",
     re.VERBOSE | re.DOTALL,
 )
@@ -24,6 +25,7 @@ _GOES_ON = re.compile(r"\s{1,3}(?!because|since|as\b|which|for\b|is\b|and\b|but\
 _MENTION = re.compile(
     r"(?<![\w|\\)])[(\[]\*{0,2}([A-Z])\*{0,2}[)\]]|\b(?i:option|choice|letter|answer)\s{1,3}\*{0,2}([A-Z])\b|"
     r"\*\*\(?([A-Z])[).:]?(?:\s[^*\n]{0,200})?\*\*"
+    r"|(?:选择?|選択肢は?)\s?([A-Z])(?![A-Za-z])"
     r"|\b([A-Z])\s{1,2}is\s{1,2}(?:the\s)?(?:correct|right|best)\b|\b(?:it['’]s|choose|chose|select|pick)\s{1,2}([A-Z])(?=[.!\s]{0,4}$)"
 )
 _DENIED = re.compile(r"\b(?:incorrect|wrong|eliminated?|false|ruled out|not (?:the (?:correct|right)|correct|right|\(?[A-Z]\b))", re.IGNORECASE)
@@ -89,7 +91,7 @@ def _closing(wanted: Wanted, reading: Reading) -> str | None:
 
 def _alone(wanted: Wanted, region: str) -> str | None:
     """A letter with nothing behind it, or with a mark and one line of text behind it."""
-    if len(region) <= 4 or ("\n" not in region and re.match(r"[(\[]?[A-Z][)\].:]", region)):
+    if len(region) <= 4 or ("\n" not in region and re.match(r"[(\[]?[A-Z](?:[)\].:]| [-–—] )", region)):
         return _lead(wanted, region)
     return None
 

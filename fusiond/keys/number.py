@@ -25,17 +25,17 @@ _POINTED = (
 _COMMA = r"\d{1,40},(?:\d{1,2}|\d{4,40})(?!\d|,\d)"
 _PLAIN = r"(?:" + _GROUPED + r"|\d{1,400})(?:\.\d{1,400})?|\.\d{1,400}"
 _UNSIGNED = rf"(?:{_POINTED}|{_COMMA}|{_PLAIN})"
-_SIGN = r"[-+][ ]?"
+_SIGN = r"(?:[-+][ ]?|\b(?:minus|negative)[ ])"
 _CURRENCY = r"(?:(?:US|A|C|CA|NZ|HK)?\$|€|£|¥|₹|₽|₩|(?:USD|EUR|GBP|CHF|Rs\.?|INR|RMB|CNY|JPY)[ ]?)"
 _POWER = r"(?:[eE][-+]?\d{1,4}|[ ]?[x*×·⋅][ ]?10[ ]?(?:\^|\*\*)[ ]?[({]?(?P<power>[-+]?\d{1,4})[)}]?)"
 _QUANTITY = re.compile(
     rf"""(?P<sign>{_SIGN})?(?P<money>{_CURRENCY}\ ?)?(?P<inner>{_SIGN})?
          (?:(?P<hex>0x[0-9a-f]{{1,400}})
           |(?:(?P<whole>\d{{1,40}})\ (?:and\ )?)?(?P<top>\d{{1,40}})\ ?/\ ?(?P<bottom>\d{{1,40}})(?!\ ?/|\d)
-          |(?P<number>{_UNSIGNED})(?P<exponent>{_POWER})?(?P<scale>(?:\ ?(?:thousand|million|billion|trillion|mn|bn)|(?-i:k))\b)?)""",
+          |(?P<number>{_UNSIGNED})(?P<exponent>{_POWER})?(?P<scale>(?:\ ?(?:thousand|million|billion|trillion|mn|bn)|(?-i:[kMB]))\b)?)""",
     re.VERBOSE | re.IGNORECASE,
 )
-_SCALES = {"thousand": 10**3, "k": 10**3, "million": 10**6, "mn": 10**6, "billion": 10**9, "bn": 10**9, "trillion": 10**12}
+_SCALES = {"thousand": 10**3, "k": 10**3, "million": 10**6, "mn": 10**6, "billion": 10**9, "bn": 10**9, "M": 10**6, "B": 10**9, "trillion": 10**12}
 _BEFORE = re.compile(
     r"(?:(?:approximately|approx\.?|about|around|roughly|exactly|only|just|nearly|almost|a total of|at (?:least|most)|up to|equal to|ca\.?|etwa|"
     r"≈|~|±|"
@@ -53,6 +53,8 @@ _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-
 _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]{1,9}")
 _VULGAR = re.compile(r"(?<=\d)(?=[¼½¾⅐-⅞])")
 _FRACTION = re.compile(r"\\frac ?\{? ?(-?\d{1,400}) ?\}? ?\{? ?(-?\d{1,400}) ?\}?")
+_ITEM = re.compile(r"\s{0,8}(?:[-+*•]\s{1,4}\d|\d{1,2}[.)]\s{1,4}(?=[^\W\d]))")
+"""An item of a list: a dash before a number is no minus there, and the number at the head of an item is no answer."""
 _CLOCK = re.compile(r"\d:\d\d")
 
 _SMALL = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen").split()
@@ -155,7 +157,7 @@ def _continues(text: str, match: re.Match[str]) -> bool:
     if _runs_on(text[match.end() :]):
         return True
     before = text[: match.start()].rstrip()
-    return before[-1:].isdigit() or (before[-1:] in ":/" and before[-2:-1].isdigit())
+    return before[-1:].isdigit() or (before[-1:] in ":/" and before[-2:-1].isdigit()) or before.endswith(tuple("<>≤≥≠"))
 
 
 def _stands_alone(text: str, match: re.Match[str]) -> bool:
@@ -165,13 +167,17 @@ def _stands_alone(text: str, match: re.Match[str]) -> bool:
 
 
 def _closing(reading: Reading) -> Fraction | None:
-    """The number of a reply that marks none: all of it, what is bold at its end, or what its last sentence says."""
+    """The number of a reply that marks none: a last line or all of it that is a number, what is bold at its end, or what its last sentence says."""
+    if _ITEM.match(reading.last):
+        return None
+    if "\n" in reading.whole and (alone := value(plain(reading.last))) is not None:
+        return alone
     for short in (reading.whole if len(reading.whole) <= 80 else "", reading.opening if len(reading.opening) <= 40 else ""):
-        if short and (head := _head(_tidy(short))) is not None:
+        if short and not _ITEM.match(short) and (head := _head(_tidy(short))) is not None:
             return head
-    bold = [region for region in _BOLD.findall(reading.last) if (_head(_tidy(region))) is not None]
+    bold = [head for region in _BOLD.findall(reading.last) if (head := _head(_tidy(region))) is not None]
     if len(bold) == 1:
-        return _head(_tidy(bold[0]))
+        return bold[0]
     sentence = _last_sentence(_tidy(reading.last))
     if "=" in sentence and (result := _head(sentence.rpartition("=")[2].strip())) is not None:
         return result
@@ -195,7 +201,7 @@ def _spelt(text: str) -> Fraction | None:
 
 
 def _fraction(match: re.Match[str]) -> Fraction | None:
-    sign = -1 if "-" in f"{match['sign'] or ''}{match['inner'] or ''}" else 1
+    sign = -1 if (match["sign"] or match["inner"] or "+").strip().lower() in ("-", "minus", "negative") else 1
     if match["hex"]:
         return Fraction(sign * int(match["hex"], 16))
     if match["top"]:
@@ -207,7 +213,8 @@ def _fraction(match: re.Match[str]) -> Fraction | None:
         if abs(power) > _LONGEST:
             return None
         number *= Fraction(10) ** power
-    return sign * number * _SCALES.get((match["scale"] or "").strip().lower(), 1)
+    scale = (match["scale"] or "").strip()
+    return sign * number * _SCALES.get(scale if scale in "MB" else scale.lower(), 1)
 
 
 def _decimal(digits: str) -> str:

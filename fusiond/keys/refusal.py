@@ -18,7 +18,7 @@ _REFUSAL = re.compile(
       | (?:there\ is\ )?(?:not\ enough|insufficient)\ (?:information|data|evidence|context)
       | (?:none\ of\ (?:the|these)|not\ (?:listed|provided|given|available|applicable|enough))\b
       | (?:unknown|unclear|undetermined|indeterminate|undecidable|n/?a|null|nil|no\ answer|no\ idea|it\ depends|depends)\W{0,8}$
-      | (?:ich\ wei(?:ß|ss)\ (?:es\ )?nicht|je\ ne\ sais\ pas|no\ (?:lo\ )?s[eé]\b|не\ знаю|我不知道|不知道|わかりません|分かりません)
+      | (?:ich\ wei(?:ß|ss)\ (?:es\ )?nicht|je\ ne\ sais\ pas|no\ (?:lo\ )?s[eé]\b|não\ sei|non\ (?:lo\ )?so|не\ знаю|нет\ (?:данных|ответа|информации)|لا\ (?:أعرف|أعلم)|모르겠|没有足够|无法(?:确定|回答)|我不知道|不知道|わかりません|分かりません)
     )""",
     re.IGNORECASE | re.VERBOSE,
 )

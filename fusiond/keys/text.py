@@ -141,7 +141,7 @@ def _first_sentence(text: str) -> str:
 
 
 def _by_signs(reading: Reading) -> str | None:
-    region = reading.marked or _plain_region(reading)
+    region = _plain_region(reading) if reading.marked is None else reading.marked
     if region is None or refuses(region):
         return None
     return _signs(region) or None
