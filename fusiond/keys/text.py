@@ -18,6 +18,8 @@ from fusiond.keys.wants import Wanted
 
 LONGEST = 12
 """Words beyond which a text is prose and has no key."""
+_FEW = 4
+"""Words that a name has at the most; a paragraph of so few is no sentence."""
 
 NEGATIONS = frozenset(
     (
@@ -125,13 +127,21 @@ def _short_region(reading: Reading) -> str | None:
         return reading.marked
     if reading.stated:
         return _first_sentence(reading.stated[-1])
-    if len(reading.whole) <= 200 and len(words(reading.whole)) <= LONGEST:
+    if "\n\n" not in reading.whole and len(reading.whole) <= 200 and len(words(reading.whole)) <= LONGEST:
         return reading.whole
     bold: set[str] = set(_BOLD.findall(reading.last if "\n" in reading.whole else reading.whole[-2_000:]))
     if len(bold) == 1:
         return bold.pop()
+    if "\n\n" in reading.whole:
+        return _lone(reading)
     opening = _first_sentence(reading.whole[:400])
     return opening if "\n" not in reading.whole and len(words(opening)) <= LONGEST else None
+
+
+def _lone(reading: Reading) -> str | None:
+    """The opening or the last line of several paragraphs, if just one of them is a few words and the other is not."""
+    lone = {line for line in (reading.opening, reading.last) if 0 < len(words(line)) <= _FEW}
+    return lone.pop() if len(lone) == 1 else None
 
 
 def _first_sentence(text: str) -> str:
@@ -142,7 +152,7 @@ def _first_sentence(text: str) -> str:
 
 def _by_signs(reading: Reading) -> str | None:
     region = _plain_region(reading) if reading.marked is None else reading.marked
-    if region is None or refuses(region):
+    if region is None or refuses(plain(unlatex(region))):
         return None
     return _signs(region) or None
 
