@@ -29,7 +29,7 @@ _OTHER_FIELD = re.compile(r"""["']([a-z][a-z_ ]{1,30})["']\s{0,4}:\s{0,4}["'\[{<
 _REASONS = re.compile(r"reason|explan|thought|thinking|rationale|steps?|analysis|solution|work|chain|justif|answer|confidence", re.IGNORECASE)
 
 LETTER = re.compile(
-    r"""\b(?:correct|option|answer|choice|right)\ letter\b
+    r"""\b(?:correct|option|answer|choice|right)\ letter\b | \[\[A\]\]
       | \bletter\ (?:only|choice|of\ (?:the|your)\ (?:\w{1,12}\ ){0,2}(?:option|answer|choice|statement)|corresponding\ to)
       | \b(?:answer|respond|reply|give|output|return|provide|only|just)\b[^.\n]{0,40}
         \b(?:the\ letter|a\ (?:single\ )?letter|one\ letter|letter\ only|single\ letter|option\ letter)\b
@@ -41,7 +41,7 @@ LETTER = re.compile(
 """The answer is to be a letter."""
 
 CHOOSING = re.compile(
-    r"""[?？] | \b(?:which|choose|select|pick|options?|choices?|correct|answer|following)\b | _{2,} | :\s{0,3}\n""" + tongues.CHOOSING,
+    r"""[?？] | \b(?:which|choose|select|pick|options?|choices?|correct|answer|following)\b | _{2,}""" + tongues.CHOOSING,
     _FLAGS,
 )
 """The options are there to choose from."""
@@ -102,7 +102,7 @@ CODE = re.compile(
         kotlin|scala|haskell|bash|sql|r|julia|perl|lua)(?=[\s.:,!]|$)
       | \b(?:need|want|provide|give\ me)\b[^.\n?]{0,40}\b(?:script|function|regex|snippet)\b | \b(?:return|output)\ only\ (?:the\ )?code\b
       | \b(?:convert|translate|port|migrate)\ (?:this|the|my)\ (?:\w{1,12}\ )?(?:code|function|script|class|query)\b
-      | \bfix\ (?:this|the|my)\b|\brefactor\b
+      | \bfix\ (?:this|the|my)\b|\brefactor\b | ^\W{0,4}(?:please\ )?implement\b
       | ^\s{0,4}(?:def|class|function|const|public|import|from\ [\w.]{1,40}\ import|\#include)[ <]
       | \n\s{0,4}(?-i:(?:def|func|fn)\ \w{1,60}\(|class\ \w{1,60}[^\n]{0,80}:\s{0,2}\n|function\ \w{1,60}\([^\n]{0,120}\{
           |public\ [\w<>\[\]\ ]{1,60}\()
@@ -117,7 +117,8 @@ PROSE = re.compile(
     r"""^\W{0,4}(?:(?:please|kindly|hi|hello|hey|now|can\ you|could\ you|would\ you|will\ you
             |i\ (?:want|need|would\ like)\ (?:you\ )?(?:to|a|an)|i['’]d\ like(?:\ you)?(?:\ to)?|help\ me(?:\ to)?
             |let['’]s|you\ are[^.\n]{0,200}\.|bitte)[,:]?\s{1,3}){0,4}
-        (?:write|compose|draft|summari[sz]e|explain|describe|translate|rewrite|rephrase|paraphrase|discuss|elaborate|brainstorm|imagine|create|
+        (?:write|compose|draft|summari[sz]e|explain(?!\ your\ (?:answer|reasoning|choice|thinking))|describe|translate|rewrite|rephrase
+          |paraphrase|discuss|elaborate|brainstorm|imagine|create|
           design|generate|outline|suggest|recommend|compare|contrast|analy[sz]e|review|edit|proofread|improve|tell\ me\ (?:a|about|more|
             how(?!\ (?:many|much|old|long|far|tall)))|
            talk|give\ me\ (?:some|a\ (?:list|summary|story|poem|joke|recipe|plan|detailed|brief|short)|ideas|advice|tips|an?\ (?:overview|
@@ -147,7 +148,7 @@ ONLY_TEXT = re.compile(
 """The answer is to be a word or a name."""
 
 CHORE = re.compile(
-    r"""\b(?:title|tag|query|summary|suggestion)\ generator\b
+    r"""\b(?:title|tag|query|summary|suggestion)\ generator\b | <chat_history>
       | \b(?:generate|create|write|suggest|provide|come\ up\ with|name)\b[^.\n]{0,80}\b(?:titles?|tags|follow-?up\ questions
           |search\ quer(?:y|ies)|summary)\b
         [^.\n]{0,60}\b(?:chat|conversation|discussion|thread|message|history|session|user)\b

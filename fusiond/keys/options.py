@@ -39,7 +39,7 @@ _ANNOUNCED = re.compile(
             either))(?:\ the)?(?:\ following)?(?:\ (?:labels|options|words|values|categories|classes))?
           |(?:possible|allowed|valid|available|the|candidate)\ (?:labels|answers|values|categories|classes|sentiments|options|choices)(?:\ are)?
           |(?:labels|categories|classes|sentiments?|options|intents?)(?:\ are|(?=\s?[:：]))
-          |(?:label|classify|categori[sz]e|tag|rate)\b[^.\n(]{0,80}(?=\()
+          |(?:label|classify|categori[sz]e|tag|rate|sentiment|category|stance|tone|topic)\b[^.\n(]{0,80}(?=\()
           |(?:klassifizier|klassifiziere|bestimme|bewerte|class(?:e|ez|ifie)|clasifica|classifica|classifique)\w{0,2}\b[^.\n]{0,160}?\b(?:als|comme|como|come|in)
           |(?:kategorien|klassen|catégories|categorías|categorie|categorias|категори\w{1,2}|тональность|метк\w)\b[^.\n:：]{0,30}(?=[:：])
           |(?:answer|respond|reply|output|return|say|write)(?:\ (?:with|only|just|either|exactly|by|using|strictly|the\ word|one\ word)){1,4}
@@ -183,6 +183,6 @@ def _items(match: re.Match[str]) -> tuple[str, ...]:
     items = [item.strip(_QUOTES) for item in re.split(r"\s{0,2}(?:,|/|\||;|、)\s{0,2}", match["items"])] + [match["final"].strip(_QUOTES)]
     items = [re.sub(r"^(?:or|and|either|a|an) ", "", item) for item in items]
     spelt = tuple(dict.fromkeys(item for item in items if item))
-    quoted = match[0].strip()[:1] in '"“«' and match["final"][:1] in '"“«'
+    quoted = all(item.isupper() for item in spelt) or (match[0].strip()[:1] in '"“«' and match["final"][:1] in '"“«')
     good = len(spelt) >= 2 and (quoted or not any(item.lower() in _NOT_LABELS or item.lower().split()[0] in _NOT_LABELS for item in spelt))
     return spelt if good else ()

@@ -25,7 +25,8 @@ _NUMBER = re.compile(
       | \bwhat\ is\ [a-z]\b\s?[-+*/^(?.] | \b(?:what\ is|convert)\ \$?\d[\d.,]{0,20}\ [\w°²]{1,20}\ (?:in|to|into)\ \w{1,20}
       | \b(?:find|determine|state|give)\ (?:the\ )?(?:greatest\ common|least\ common|lowest\ common|gcd|lcm|number\ of)\b | \bcount\ the\b
       | \bsolve\ for\ [a-z]\b | \bmultiplication:|\barithmetic\ problem\b | \b(?:count|counting)\ (?:how|the\ number)\b
-      | (?:^|\n)\s{0,4}[-()\s\d.,+*/^×÷]{3,80}=\s{0,3}[?]?\s{0,3}$ | \b[a-z]\ ?=\ ?[?]\s{0,3}$ | (?:-?\d{1,12}\s{0,2},\s{0,2}){3,30}(?:\?
+      | (?:^|\n)\s{0,4}[-()\s\d.,+*/^×÷]{3,80}=\s{0,3}[?]?\s{0,3}$ | \b[a-z]\ ?=\ ?[?]\s{0,3}$
+      | ^[-(\s]{0,3}\d[\d\s.,()]{0,20}(?:[+*×÷^]|\s[-/]\s)[-+*/^×÷()\s\d.,]{1,80}$ | (?:-?\d{1,12}\s{0,2},\s{0,2}){3,30}(?:\?
           |_{1,4}|\.\.\.)
       | \b(?:minimum|maximum|total)\ number\ of\b
     """
@@ -47,7 +48,8 @@ _QUANTITY = re.compile(
 _FIGURES = re.compile(r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|hundred|half|twice|double|triple)\b", re.IGNORECASE)
 
 _SEVERAL = re.compile(
-    r"""\b(?:each|every|respectively)\b[^?\n]{0,60}[?]\s{0,3}$ | \b(?:counts?|number)\ of\ each\b | \bhow\ many\ of\ each\b
+    r"""\b(?:list|name)\ (?:them|all)\b | \bwrite\ it\ as\b
+      | \b(?:each|every|respectively)\b[^?\n]{0,60}[?]\s{0,3}$ | \b(?:counts?|number)\ of\ each\b | \bhow\ many\ of\ each\b
       | \bwhat\ are\ the\ (?:[a-z]{1,12}\ ){0,2}(?:values|numbers|coordinates|roots|solutions|dimensions)\b
       | \b(?:output|answer|result|response)\ (?:should|must|will|has\ to)\ be\ (?:an?\ |the\ )?(?:[\w-]{1,20}\ ){0,2}
         (?:matrix|list|grid|table|array|sequence|tuple|string|set)\b
@@ -95,7 +97,11 @@ _OPEN = re.compile(
     r"为什么|怎么",
     re.IGNORECASE,
 )
-PERSONAL = re.compile(r"\b(?:do|would) you (?:think|prefer|like|feel|recommend)\b|\byour (?:opinion|favou?rite)\b|\bshould i\b", re.IGNORECASE)
+PERSONAL = re.compile(
+    r"""\b(?:do|would)\ you\ (?:think|prefer|like|feel|recommend)\b | \byour\ (?:opinion|favou?rite)\b | \bshould\ i\b
+      | \bwhich\ (?:one\ )?is\ (?:better|nicer|best)\b""",
+    _FLAGS,
+)
 """An opinion is asked for, which nobody counts."""
 
 _FRAMED = re.compile(

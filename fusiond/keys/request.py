@@ -113,7 +113,12 @@ class _Asked:
     def is_choice(self) -> bool:
         if cues.LETTER.search(self.all):
             return True
-        return bool(self.options) and cues.CHOOSING.search(self.all) is not None and (self.place or not cues.PROSE.search(self.question))
+        return bool(self.options) and self.choosing() and (self.place or not cues.PROSE.search(self.question))
+
+    def choosing(self) -> bool:
+        """Whether the options are there to choose from: it is said, or they complete a sentence and end the question."""
+        said = cues.CHOOSING.search(self.all) is not None
+        return said or (":\n" in self.question and self.question.rstrip().endswith(list(self.options.values())[-1]))
 
     def wanted(self, kind: KeyKind) -> Wanted:
         match kind:

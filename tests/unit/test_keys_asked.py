@@ -427,6 +427,217 @@ KEYLESS = [
 ]
 
 
+CONVERSATIONS = [
+    (
+        "choice",
+        [
+            (
+                "user",
+                "The following are multiple choice questions (with answers) about astronomy.\n\nQ1?\nA. x\nB. y\nC. z\nD. w\nAnswer: B\n\nWhich is largest?\nA. Mars\nB. Venus\nC. Jupiter\nD. Saturn\nAnswer:",
+            )
+        ],
+    ),
+    (
+        "choice",
+        [
+            (
+                "user",
+                "Read the following sentence and choose the best continuation.\n\nA man sits on a roof. He\n\nA. is using wrap to wrap skis.\nB. is ripping tiles off.\nC. is holding a cube.\nD. starts pulling up roofing.\n\nAnswer:",
+            )
+        ],
+    ),
+    (
+        "choice",
+        [
+            (
+                "user",
+                "Sentence: The trophy didn't fit in the suitcase because it was too large. What does 'it' refer to?\nA) the trophy\nB) the suitcase",
+            )
+        ],
+    ),
+    ("choice", [("user", "Goal: open a jar.\n\nA. twist the lid\nB. eat the lid\n\nWhich solution is better? Answer with A or B.")]),
+    (
+        "choice",
+        [
+            (
+                "user",
+                "Which response is better? [[A]] or [[B]]? Output your verdict as [[A]] if assistant A is better, [[B]] if assistant B is better.",
+            )
+        ],
+    ),
+    (
+        "choice",
+        [
+            ("system", "You answer multiple-choice questions with a single letter."),
+            ("user", "Which is largest?\nA. Mars\nB. Venus\nC. Jupiter\nD. Saturn"),
+        ],
+    ),
+    ("choice", [("system", "Answer with the letter only."), ("user", "Which planet is largest? (A) Mars (B) Venus (C) Jupiter (D) Saturn")]),
+    ("choice", [("user", "A. Mars\nB. Venus\nC. Jupiter\nD. Saturn\n\nWhich of the above planets is the largest?")]),
+    ("choice", [("user", "Explain your answer.\nWhich is largest?\nA. Mars\nB. Venus\nC. Jupiter\nD. Saturn")]),
+    (
+        "choice",
+        [
+            (
+                "user",
+                'Which is largest?\nA. Mars\nB. Venus\nC. Jupiter\nD. Saturn\n\nThink step by step and finish your answer with "the answer is (X)" where X is the correct letter choice.',
+            )
+        ],
+    ),
+    ("number", [("user", "Which is largest?\n1) Mars\n2) Venus\n3) Jupiter\n4) Saturn\nAnswer with the number of the correct option.")]),
+    ("number", [("user", "Which option is correct? 1. Mars 2. Venus 3. Jupiter\n\nAnswer with a single digit.")]),
+    ("number", [("user", "Solve this problem: A farmer has 17 sheep and all but 9 die. How many are left? Show your work.")]),
+    ("number", [("user", "I have 3 apples. I ate one yesterday. How many apples do I have now?")]),
+    ("number", [("user", "What is the largest prime factor of 13195?")]),
+    ("number", [("user", "What is the sum of the digits of 2^15?")]),
+    ("number", [("user", "Evaluate 5!")]),
+    ("number", [("user", "What's 100 / 8?")]),
+    ("number", [("user", "2+2")]),
+    ("number", [("user", "2+2=?")]),
+    ("number", [("user", "what is 12 factorial")]),
+    ("number", [("user", "How tall is Mount Everest in meters?")]),
+    ("number", [("user", "How old was Mozart when he died?")]),
+    ("number", [("system", "You are a calculator. Reply with the number only."), ("user", "17*23")]),
+    ("number", [("user", "What is 2+2?"), ("assistant", "4"), ("user", "And what is 3+3?")]),
+    ("number", [("user", "Q: What is 2+2?\nA:"), ("assistant", "4"), ("user", "Q: What is 3+5?\nA:")]),
+    ("boolean", [("system", "You are a classifier. Answer only yes or no."), ("user", "This is great!")]),
+    ("boolean", [("user", "Is the following tweet about sports? (yes/no)\n\nGo team!")]),
+    ("boolean", [("user", "Verify the claim. Output SUPPORTED... no: Is the claim true? Answer true or false.\n\nClaim: Water is dry.")]),
+    ("label", [("user", "Claim: Water is dry.\nEvidence: Water is wet.\n\nOutput one of: SUPPORTS, REFUTES, NOT ENOUGH INFO.")]),
+    ("label", [("user", "Which answer is better: 'A1' or 'A2'? Answer with one of the labels \"first\" or \"second\".")]),
+    ("label", [("user", "What is the part of speech of 'run' in 'I run'? Choose from noun, verb, adjective.")]),
+    (
+        "label",
+        [
+            (
+                "system",
+                "Classify the user's intent into one of the following categories: greeting, order, complaint, other. Respond with only the category.",
+            ),
+            ("user", "My pizza is cold"),
+        ],
+    ),
+    ("label", [("user", "Determine the sentiment (positive, negative, neutral): 'Best day ever!'")]),
+    (
+        "text",
+        [
+            (
+                "user",
+                "Answer the following question based on the context.\n\nContext: Bob went to Rome in 1999.\n\nQuestion: Where did Bob go?\n\nAnswer:",
+            )
+        ],
+    ),
+    ("text", [("user", "Q: Who wrote Dracula?\nA:")]),
+    ("text", [("user", "Question: Which city hosted the 1992 Summer Olympics?\nAnswer:")]),
+    ("text", [("user", "Complete the analogy: hot is to cold as up is to ____")]),
+    ("text", [("user", "What's the name of the dog in The Wizard of Oz?")]),
+    ("json", [("system", "Extract fields and return valid JSON with keys name, age."), ("user", "Ann is 4.")]),
+    ("json", [("user", "Return the result as JSON.\n\nText: Ann is 4.")]),
+    ("json", [("user", "Extract {name, age} from: Ann is 4. Output: JSON")]),
+    (None, [("system", "You are an autonomous coding agent. Reply with JSON when calling tools."), ("user", "hello")]),
+    (None, [("system", "You are a helpful assistant. Answer yes or no questions briefly when asked."), ("user", "Write me a poem")]),
+    (
+        None,
+        [
+            ("system", "You are Continue, a coding assistant. Always include the language in code blocks."),
+            ("user", "why is this slow?\n```py\nfor i in range(10): pass\n```"),
+        ],
+    ),
+    (None, [("user", "Here is the code:\n```py\nx = 1\n```\nRename x to y.")]),
+    (None, [("user", "Complete the code at <CURSOR>:\n```py\ndef add(a, b):\n    <CURSOR>\n```")]),
+    (None, [("user", "Implement a stack with push and pop. Return True if the stack is empty.")]),
+    (None, [("user", "Write a function is_prime(n) that returns True or False.")]),
+    (None, [("user", "Write a program that prints yes or no depending on the input.")]),
+    (None, [("user", 'def is_prime(n):\n    """Return True if n is prime, else False."""')]),
+    (
+        None,
+        [
+            (
+                "user",
+                'Implement the function below.\n\ndef has_close(numbers: list, t: float) -> bool:\n    """ Check if ... \n    >>> has_close([1.0], 0.5)\n    False\n    """',
+            )
+        ],
+    ),
+    (
+        None,
+        [
+            (
+                "user",
+                'Read the following function signature and docstring, and fully implement the function described. Your response should only contain the code for this function.\n\ndef f(n: int) -> int:\n    """How many digits has n?"""\n',
+            )
+        ],
+    ),
+    (None, [("user", "You are given an integer array nums. Return the number of good pairs. Write it in Python.\n\nExample: nums=[1] -> 0")]),
+    (None, [("user", "Fix the failing test. How many retries does it need?")]),
+    (None, [("user", "SEARCH/REPLACE: change the timeout to 5 seconds in config.py")]),
+    (None, [("user", "Write a product description that includes the words 'yes or no'.")]),
+    (None, [("user", "Write a dialogue where someone asks how many apples there are.")]),
+    (None, [("user", "Imagine you are a tree. How many leaves do you have, and how do you feel?")]),
+    (None, [("user", "Compose an email asking whether the meeting is at 5. Yes or no answer expected.")]),
+    (None, [("user", "What are 5 tips for better sleep?")]),
+    (None, [("user", "How many ways are there to say hello? List them.")]),
+    (None, [("user", "How much wood would a woodchuck chuck? Write it as a song.")]),
+    (None, [("user", "Is AI dangerous? Discuss in depth.")]),
+    (None, [("user", "Is AI dangerous? Write an essay.")]),
+    (None, [("user", "Who was Napoleon? Write a biography.")]),
+    (None, [("user", "Who was Napoleon and why was he important?")]),
+    (None, [("user", "Where should I travel in May?")]),
+    (None, [("user", "When is the best time to visit Japan?")]),
+    (None, [("user", "Which laptop should I buy?")]),
+    (None, [("user", "What is the capital of France and what is it known for?")]),
+    (None, [("user", "What is the name of this pattern and how does it work?")]),
+    (None, [("user", "Which is better, Vim or Emacs?")]),
+    (None, [("user", "Which do you prefer: tea or coffee?")]),
+    (None, [("user", "tea or coffee?")]),
+    (None, [("user", "Tell me whether I should quit. My boss is A) rude B) lazy.")]),
+    (None, [("user", "Here are my notes:\nA. Buy milk\nB. Call mom\nC. Pay rent\nTurn them into a schedule.")]),
+    (None, [("user", "Summarize:\nA) The sun is hot.\nB) The moon is cold.\nC) Mars is red.")]),
+    (None, [("user", "Rewrite each option:\nA. buy\nB. sell\nC. hold")]),
+    (None, [("user", "Outline:\nA. Introduction\nB. Methods\nC. Results\n\nWrite the introduction section.")]),
+    (None, [("user", "Translate the multiple choice question into German:\nWhich?\nA. Mars\nB. Venus\nC. Jupiter\nD. Saturn")]),
+    (None, [("user", "List the labels you would use: bug, feature.")]),
+    (None, [("user", "Add docstrings to this file.")]),
+    (None, [("user", "Please answer in English: what do you do?")]),
+    (None, [("user", "Test")]),
+    (None, [("user", "Who am I?")]),
+    (None, [("user", "What's up?")]),
+    (None, [("user", "What's your name?")]),
+    (None, [("user", "Are you there?")]),
+    (None, [("user", "Where are you from?")]),
+    (None, [("user", "When were you trained?")]),
+    (None, [("user", "How old are you?")]),
+    (
+        None,
+        [
+            ("system", "You are a title generator. You output ONLY a thread title."),
+            ("user", "Generate a title for this conversation:"),
+            ("user", "How many legs has a spider?"),
+        ],
+    ),
+    (None, [("user", "Based on the chat history, generate 3 follow-up questions.\n<chat_history>\nUSER: what is 2+2?\n</chat_history>")]),
+    (None, [("user", "Provide a concise, 5-word-or-less title for the conversation, using title case.\n\nConversation:\nUser: Is 7 prime?")]),
+    (
+        None,
+        [
+            (
+                "user",
+                '### Task:\nGenerate a concise, 3-5 word title with an emoji summarizing the chat history.\n### Output:\nJSON format: { "title": "your concise title here" }\n### Chat History:\n<chat_history>USER: how many legs has a spider?</chat_history>',
+            )
+        ],
+    ),
+    (
+        None,
+        [
+            (
+                "user",
+                'Analyze the chat history to determine the necessity of generating search queries. Respond exclusively with a JSON object: { "queries": ["q"] }\n<chat_history>USER: who is it?</chat_history>',
+            )
+        ],
+    ),
+    (None, [("user", "Generate a concise 3-7 word title for this conversation, omitting punctuation.")]),
+    (None, [("user", "Please summarize our conversation so far. How many files did we change?")]),
+]
+
+
 def asked(question: str) -> Request:
     """A request of one question."""
     return Request(id="r", model="m", messages=(Message(role="user", parts=(TextPart(text=question),)),))
@@ -488,3 +699,11 @@ def test_a_wish_for_code_is_told(question: str) -> None:
 def test_what_wants_no_code_is_not_taken_for_it(question: str) -> None:
     """Neither a question about code nor anything else."""
     assert not wants_code(asked(question))
+
+
+@pytest.mark.parametrize(("kind", "turns"), CONVERSATIONS)
+def test_the_kind_is_told_in_a_conversation(kind: str | None, turns: list[tuple[str, str]]) -> None:
+    """With system messages, in templates of benchmarks, and in what editors and other clients send."""
+    messages = tuple(Message(role=role, parts=(TextPart(text=text),)) for role, text in turns)  # type: ignore[arg-type]
+    found = wanted(Request(id="r", model="m", messages=messages))
+    assert (None if found is None else found.kind) == kind
