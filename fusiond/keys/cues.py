@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from fusiond.keys import tongues
+from fusiond.keys.patterns import alternation
 
 _FLAGS = re.IGNORECASE | re.VERBOSE
 _HEAD, _TAIL = 4_000, 8_000
@@ -28,7 +29,7 @@ _ANSWER_FIELD = re.compile(r"""["'](?:final[_ ]?)?answer["']\s{0,4}:""", re.IGNO
 _OTHER_FIELD = re.compile(r"""["']([a-z][a-z_ ]{1,30})["']\s{0,4}:\s{0,4}["'\[{<]""", re.IGNORECASE)
 _REASONS = re.compile(r"reason|explan|thought|thinking|rationale|steps?|analysis|solution|work|chain|justif|answer|confidence", re.IGNORECASE)
 
-LETTER = re.compile(
+LETTER = alternation(
     r"""\b(?:correct|option|answer|choice|right)\ letter\b | \[\[A\]\]
       | \bletter\ (?:only|choice|of\ (?:the|your)\ (?:\w{1,12}\ ){0,2}(?:option|answer|choice|statement)|corresponding\ to)
       | \b(?:answer|respond|reply|give|output|return|provide|only|just)\b[^.\n]{0,40}
@@ -36,26 +37,23 @@ LETTER = re.compile(
       | \b(?:is\ an?|this|the|following|one)\ (?:\w{1,12}\ )?multiple[- ]choice\ (?:question|problem|exam|test|quiz)\b
     """
     + tongues.LETTER,
-    _FLAGS,
 )
 """The answer is to be a letter."""
 
-CHOOSING = re.compile(
+CHOOSING = alternation(
     r"""[?？] | \b(?:which|choose|select|pick|options?|choices?|correct|answer|following)\b | _{2,}""" + tongues.CHOOSING,
-    _FLAGS,
 )
 """The options are there to choose from."""
 
-BOOLEAN = re.compile(
+BOOLEAN = alternation(
     r"""\b(?:yes|true)["'`*]{0,2}\s?(?:/|\bor\b|\|)\s?["'`*]{0,2}(?:no|false)\b(?!\W{0,3}questions)
       | \breturn\ ["'`]?(?:true|yes)["'`]?\ (?:if|when)\b | \\boxed\{(?:yes|true)\} | \by/n\b | (?-i:\bY\ or\ N\b)
     """
     + tongues.BOOLEAN,
-    _FLAGS,
 )
 """The answer is to be yes or no, true or false."""
 
-JSON = re.compile(
+JSON = alternation(
     r"""(?:\b(?:return|respond|reply|output|answer|give|produce|format|provide|present|generate|extract|convert|emit|print)\b[^.\n]{0,60}\b
         | \b(?:as|in|into|with|only|valid)\ (?:(?:an?|valid|strict|raw|pure|plain|single|this|the\ following)\ ){0,3})
         (?<!this\ )(?<!my\ )(?<!above\ )(?<!from\ )(?<!from\ the\ )(?<!following\ )json\b(?!\s?(?:files?|parser|schema|library|web|api|lines
@@ -65,11 +63,10 @@ JSON = re.compile(
       | \b(?:match\w{0,3}|following|fits?|according\ to|conform\w{0,3}\ to|adher\w{1,3}\ to)\ (?:(?:this|the|following|given|json)\ ){0,3}schema\b
     """
     + tongues.JSON,
-    _FLAGS,
 )
 """The answer is to be a JSON document."""
 
-ONLY_NUMBER = re.compile(
+ONLY_NUMBER = alternation(
     r"""\b(?:answer|respond|reply|output|return|give|provide|express|write|state|report|final|single|only|just)\b[^.\n]{0,50}
         \b(?:(?:a|an|the|as|with|only|just|single|one)\ (?:[a-z]{1,12}\ ){0,2}(?:number|integer|numeral|digit|decimal)|numeric(?:al)?\ (?:value|
           answer|result)|numbers?\ only|number\ of\b)
@@ -79,7 +76,6 @@ ONLY_NUMBER = re.compile(
       | \bas\ an?\ (?:integer|decimal|percentage|fraction|number)\b
     """
     + tongues.ONLY_NUMBER,
-    _FLAGS,
 )
 """The answer is to be a number."""
 
@@ -94,7 +90,7 @@ LITERAL = re.compile(
 )
 """The answer is a program's value."""
 
-CODE = re.compile(
+CODE = alternation(
     r"""\b(?:write|implement|create|build|develop|code|refactor|rewrite|fix|debug|complete|optimi[sz]e|port|generate)\b[^.\n?]{0,80}
         \b(?:function|functions|program|script|class|code|method|module|query|sql|regex|regular\ expression|api|endpoint|test|tests|component|
           algorithm|html|css|bash|python|javascript)\b
@@ -109,7 +105,6 @@ CODE = re.compile(
       | (?:^|\n)(?:diff\ --git|@@\ -\d)
     """
     + tongues.CODE,
-    _FLAGS,
 )
 """The request wants code."""
 
@@ -134,7 +129,7 @@ PROSE = re.compile(
 )
 """The request wants prose: writing, explaining, translating, ideas."""
 
-ONLY_TEXT = re.compile(
+ONLY_TEXT = alternation(
     r"""\b(?:answer|respond|reply|give|provide|return|output|state|name)\b[^.\n]{0,50}
         \b(?:one|a\ single|single|1|two|a\ few|few|1-3|one-word|\d\ or\ \d)[ -](?:word|words|phrase|name|term)\b
       | \b(?:only|just|nothing\ but)\b[^.\n]{0,20}\b(?:the|a|an|its|his|her|their|with)?\s?(?:full\ |first\ |last\ |exact\ )?(?:name|color|colour|
@@ -143,7 +138,6 @@ ONLY_TEXT = re.compile(
         \bas\ (?:briefly|shortly|concisely)\ as\ possible\b | \bno\ explanation\b|\bwithout\ explanation\b
     """
     + tongues.ONLY_TEXT,
-    _FLAGS,
 )
 """The answer is to be a word or a name."""
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 
 from fusiond.keys import tongues
+from fusiond.keys.patterns import alternation
 
 _FLAGS = re.IGNORECASE | re.VERBOSE
 
-_NUMBER = re.compile(
+_NUMBER = alternation(
     r"""\bhow\ (?:many|much|old|tall|far|fast|heavy|deep|wide|long|big|large|high|hot|cold|often)\b
         (?![^?\n]{0,40}\bshould\ (?:i|we)\b)(?!\ (?:do\ you|have\ you|are\ you|were\ you|should\ (?:i|we|you)|can\ (?:i|we|you))\b)
       | \bwhat\ (?:do|does|did|must|will)\ [^.?\n]{1,40}\bpay\b
@@ -31,7 +32,6 @@ _NUMBER = re.compile(
       | \b(?:minimum|maximum|total)\ number\ of\b
     """
     + tongues.NUMBER,
-    _FLAGS,
 )
 """The question asks for a number."""
 
@@ -47,14 +47,13 @@ _QUANTITY = re.compile(
 )
 _FIGURES = re.compile(r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|hundred|half|twice|double|triple)\b", re.IGNORECASE)
 
-_SEVERAL = re.compile(
+_SEVERAL = alternation(
     r"""\b(?:list|name)\ (?:them|all)\b | \bwrite\ it\ as\b
       | \b(?:each|every|respectively)\b[^?\n]{0,60}[?]\s{0,3}$ | \b(?:counts?|number)\ of\ each\b | \bhow\ many\ of\ each\b
       | \bwhat\ are\ the\ (?:[a-z]{1,12}\ ){0,2}(?:values|numbers|coordinates|roots|solutions|dimensions)\b
       | \b(?:output|answer|result|response)\ (?:should|must|will|has\ to)\ be\ (?:an?\ |the\ )?(?:[\w-]{1,20}\ ){0,2}
         (?:matrix|list|grid|table|array|sequence|tuple|string|set)\b
       | \b(?:return|answer|output|give)\b[^.\n]{0,30}\b(?:as|in)\ a\ (?:[\w-]{1,20}\ )?(?:matrix|list|grid|table|array|tuple)\b""",
-    _FLAGS,
 )
 """The question asks for several values at once."""
 

@@ -38,13 +38,13 @@ _STATED = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _HEADED = re.compile(
-    r"""(?:^|(?<=\n))[ \t]{0,4}(?:\#{1,6}[ \t]{1,3}|\*\*)(?:the[ ])?(?:final[ ]|correct[ ])?
+    r"""\n[ \t]{0,4}(?:\#{1,6}[ \t]{1,3}|\*\*)(?:the[ ])?(?:final[ ]|correct[ ])?
         (?:answer|antwort|réponse|respuesta|ответ|答案|答え)[*:：]{0,3}[ \t]{0,4}\n""",
     re.IGNORECASE | re.VERBOSE,
 )
-"""A heading over the answer."""
+"""A heading over the answer, on a line of its own."""
 _COURTESY = re.compile(
-    r"""\s{0,4}\n[ \t]{0,4}(?:please[ ])?(?:let[ ]me[ ]know|(?:i[ ])?hope[ ](?:this|that)|feel[ ]free|would[ ]you[ ]like|is[ ]there[ ]anything
+    r"""\n[ \t]{0,4}(?:please[ ])?(?:let[ ]me[ ]know|(?:i[ ])?hope[ ](?:this|that)|feel[ ]free|would[ ]you[ ]like|is[ ]there[ ]anything
         |if[ ]you[ ](?:have|need|want|would[ ]like))\b[^\n]{0,200}\s{0,20}$""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -72,7 +72,7 @@ class Reading:
 
 def read(text: str) -> Reading:
     """Take a reply apart; linear in its length."""
-    whole = _COURTESY.sub("", said(text))
+    whole = _COURTESY.sub("", said(text)).strip()
     near = whole[-REACH:]
     return Reading(whole=whole, marked=_marked(near), stated=_stated(near), last=_last(near), opening=_opening(whole))
 
@@ -207,7 +207,7 @@ def _braced(text: str, start: int) -> str | None:
 def _stated(text: str) -> tuple[str, ...]:
     """What was called the answer; where nothing was, what was called the result."""
     found = [(match, region) for match in _STATED.finditer(text) if (region := _line_after(text, match.end()))]
-    headed = [(match.end(), region) for match in _HEADED.finditer(text) if (region := _line_after(text, match.end()))]
+    headed = [(match.end() - 1, region) for match in _HEADED.finditer(f"\n{text}") if (region := _line_after(text, match.end() - 1))]
     answers = sorted([(match.end(), region) for match, region in found if match["answer"] or match["sign"]] + headed)
     return tuple(region for _, region in answers or [(match.end(), region) for match, region in found])[-_STATEMENTS:]
 
