@@ -24,7 +24,8 @@ _FEW = 4
 NEGATIONS = frozenset(
     (
         "no not never none neither nor without nothing nobody cannot cant isnt arent wasnt werent dont doesnt didnt wont non except "
-        "nicht kein keine nie ohne pas jamais sans nunca sin не нет без никогда 不 没 没有 非"
+        "nicht kein keine keiner nie niemals ohne pas jamais sans aucun aucune nunca jamás sin "
+        "ningún ninguno senza nessuno não sem nenhum не нет без никогда ни ليس لا غير 不 没 没有 非"
     ).split()
 )
 _APART = frozenset(
@@ -32,7 +33,8 @@ _APART = frozenset(
         "or either but former latter north south east west northern southern eastern western northeast northwest southeast southwest "
         "before after first second third last junior senior jr sr left right upper lower old new great half step anti pre post ex less "
         "more minus plus under over one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty hundred "
-        "thousand million billion oder ou o или"
+        "thousand million billion oder ou o или aber mais pero ma но nord süd sud norte sur север юг северная южная "
+        "neu neue nouveau nouvelle nuevo nueva novo nova nuovo nuova erste erster zweite zweiter premier première seconde segundo segunda"
     ).split()
 )
 _ARTICLES = frozenset(("the", "a", "an"))
