@@ -92,7 +92,8 @@ LITERAL = re.compile(
 
 CODE = alternation(
     r"""\b(?:write|implement|create|build|develop|code|refactor|rewrite|fix|debug|complete|optimi[sz]e|port|generate)\b[^.\n?]{0,80}
-        \b(?:function|functions|program|script|class|code|method|module|query|sql|regex|regular\ expression|api|endpoint|test|tests|component|
+        \b(?:function|functions|program|script|class|code|method|module|query|sql|regex|regular\ expression|api|endpoint|(?:unit|failing
+          |integration)\ tests?|tests\ for|component|
           algorithm|html|css|bash|python|javascript)\b
       | \b(?:implement|write)\b[^.\n?]{0,80}\bin\ (?:python|rust|go|golang|java|javascript|typescript|c|c\+\+|c\#|ruby|php|swift|
         kotlin|scala|haskell|bash|sql|r|julia|perl|lua)(?=[\s.:,!]|$)
@@ -161,7 +162,7 @@ WRITING = re.compile(
 
 _TRANSFORM = re.compile(
     r"""^\W{0,4}(?:(?:please|can\ you|could\ you|kindly|bitte)[,:]?\s{1,3}){0,2}
-        (?:summari[sz]e|translate|proofread|rewrite|rephrase|paraphrase|edit|improve|correct|shorten
+        (?:summari[sz]e|translate|proofread|rewrite|rephrase|paraphrase|edit|improve|correct|shorten|make\ (?:this|it|that)\ \w{4,12}
           |(?:draft|write|compose)\ (?:an?\ |the\ )?(?:reply|response|answer)
           |fasse|übersetze?|tradui\w{1,3}|résume\w{0,2}|traduc\w{1,3}|переведи\w{0,2})\b""",
     _FLAGS,

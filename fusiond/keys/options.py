@@ -22,7 +22,7 @@ _NAMED_LETTERS = re.compile(
     r"\b([A-J])(?:\s?[,/|、]\s?([A-J])){1,9},?\s{1,2}?(?:or|and|oder|ou|o|или|или)?\s?\(?([A-J])\b|\b([A-J])\s(?:or|oder|ou|o|или)\s([A-J])\b|"
     r"\(?\b([A-J])(?:-|–| to | through )([A-J])\b"
 )
-_ITEM = r"""(?:["'“‘`«][^"'”’`»\n]{1,40}["'”’`»]|[^\W\d_][\w+#-]{0,30}(?:[ ][\w-]{1,30}){0,2}?)"""
+_ITEM = r"""(?:["'“‘`«][^"'”’`»\n]{1,40}["'”’`»]|[^\W\d_][\w+#-]{0,30}(?:/[^\W\d_][\w-]{0,20})?(?:[ ][\w-]{1,30}){0,2}?)"""
 _LIST = re.compile(
     rf"""\s{{0,4}}[(\[{{]?(?P<items>{_ITEM}(?:\s{{0,2}}(?:,|/|\||;|、)\s{{0,2}}{_ITEM}){{0,30}})
          ,?\s{{0,2}}(?:\b(?:or|and|oder|und|ou|et|o|y|или|и)\b|,|/|\||、|或|または)\s{{0,2}}(?:\b(?:or|
@@ -62,6 +62,7 @@ _BULLETED = re.compile(
     r"options)[^\n]{0,60}:[ \t]{0,4}(?=\n)",
     re.IGNORECASE,
 )
+_OPEN_QUOTES = "\"'“‘`«"
 _QUOTES = "\"'“”‘’`«» \t*"
 _QUOTED_PAIR = re.compile(r"[\"“«]([^\"”»\n]{1,40})[\"”»](?:, ?[\"“«][^\"”»\n]{1,40}[\"”»]){0,10},? or [\"“«]([^\"”»\n]{1,40})[\"”»]")
 _OF_THEM = re.compile(r"\b(?:one of the|only the|the) (?:\w{1,10} )?(?:labels?|categor(?:y|ies)|class(?:es)?)\b", re.IGNORECASE)
@@ -180,9 +181,18 @@ def _bullets(text: str, start: int) -> tuple[str, ...]:
 
 
 def _items(match: re.Match[str]) -> tuple[str, ...]:
-    items = [item.strip(_QUOTES) for item in re.split(r"\s{0,2}(?:,|/|\||;|、)\s{0,2}", match["items"])] + [match["final"].strip(_QUOTES)]
-    items = [re.sub(r"^(?:or|and|either|a|an) ", "", item) for item in items]
-    spelt = tuple(dict.fromkeys(item for item in items if item))
-    quoted = all(item.isupper() for item in spelt) or (match[0].strip()[:1] in '"“«' and match["final"][:1] in '"“«')
-    good = len(spelt) >= 2 and (quoted or not any(item.lower() in _NOT_LABELS or item.lower().split()[0] in _NOT_LABELS for item in spelt))
-    return spelt if good else ()
+    """The labels of a list, or nothing where a word is no label."""
+    spelt = tuple(dict.fromkeys(item for item in _parted(match) if item))
+    if all(item.isupper() for item in spelt) or (match["items"][0] in _OPEN_QUOTES and match["final"][0] in _OPEN_QUOTES):
+        return spelt if len(spelt) >= 2 else ()
+    words = {word for item in spelt for word in (item.lower(), item.lower().split()[0])}
+    return spelt if len(spelt) >= 2 and words.isdisjoint(_NOT_LABELS) else ()
+
+
+def _parted(match: re.Match[str]) -> list[str]:
+    """The items of a list; a slash parts them only where nothing else does ("good/bad", but "World, Sci/Tech")."""
+    commas = re.search("[,|;、]", match["items"]) is not None
+    between = match.string[match.end("items") : match.start("final")].strip()
+    joint = "/" if commas and between == "/" else ","
+    items = re.split(r"\s{0,2}[,|;、]\s{0,2}" if commas else r"\s{0,2}[/,]\s{0,2}", f"{match['items']}{joint}{match['final']}")
+    return [re.sub(r"^(?:or|and|either|a|an) ", "", item.strip(_QUOTES)) for item in items]

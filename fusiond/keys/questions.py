@@ -14,7 +14,8 @@ _FLAGS = re.IGNORECASE | re.VERBOSE
 
 _NUMBER = alternation(
     r"""\bhow\ (?:many|much|old|tall|far|fast|heavy|deep|wide|long|big|large|high|hot|cold|often)\b
-        (?![^?\n]{0,40}\bshould\ (?:i|we)\b)(?!\ (?:do\ you|have\ you|are\ you|were\ you|should\ (?:i|we|you)|can\ (?:i|we|you))\b)
+        (?![^?\n]{0,40}\bshould\ (?:i|we)\b)(?!\ (?:do\ you(?!\ (?:have|need|get|pay|spend|earn)\b)|have\ you|are\ you|were\ you
+          |should\ (?:i|we|you)|can\ (?:i|we|you))\b)
       | \bwhat\ (?:do|does|did|must|will)\ [^.?\n]{1,40}\bpay\b
       | \bwhat(?:['’]s|\ (?:is|was))\ the\ (?:\w{1,20}\ ){0,2}(?:population|square\ root|cube\ root|atomic\ (?:number|mass|weight)|boiling\ point|
         melting\ point|freezing\ point|speed\ of|gcd|lcm|greatest\ common|least\ common|total\ number|number\ of|distance\ (?:from|between)|
@@ -38,7 +39,8 @@ _NUMBER = alternation(
 _QUANTITY = re.compile(
     r"""\b(?:what(?:['’]s|\ (?:is|was|are|will\ be|would\ be|were|does))|find|determine|evaluate|give|state)[ ]
         (?:(?:the|its|his|her|their|half|your|my|[A-Z]\w{0,20}['’]s|a)\ )?(?:[\w'’-]{1,20}\ ){0,4}
-        (?:sum|total|number|count|average|mean|median|mode|amount|cost|price|profit|difference|product|quotient|remainder|area|perimeter|volume|
+        (?:sum|total|number|count|average|mean|median|mode|amount|cost|price|profit
+          |difference(?!\ between\ the\ (?:\d{1,3}\ )?[a-z]{3,20}s\ and)|product|quotient|remainder|area|perimeter|volume|
           circumference|radius|diameter|probability|ratio|percentage|percent|
            speed|velocity|distance|age|ages|weight|mass|height|length|width|depth|measure|angle|temperature|value|root|factorial|determinant|salary|
            income|savings|charge|likelihood|chance|interest|discount|score|power|current|voltage|resistance|frequency|minimum|maximum|
@@ -49,7 +51,7 @@ _FIGURES = re.compile(r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|ele
 
 _SEVERAL = alternation(
     r"""\b(?:list|name)\ (?:them|all)\b | \bwrite\ it\ as\b
-      | \b(?:each|every|respectively)\b[^?\n]{0,60}[?]\s{0,3}$ | \b(?:counts?|number)\ of\ each\b | \bhow\ many\ of\ each\b
+      | \brespectively\b[^?\n]{0,60}[?]\s{0,3}$ | \b(?:counts?|number)\ of\ each\b | \bhow\ many\ of\ each\b
       | \bwhat\ are\ the\ (?:[a-z]{1,12}\ ){0,2}(?:values|numbers|coordinates|roots|solutions|dimensions)\b
       | \b(?:output|answer|result|response)\ (?:should|must|will|has\ to)\ be\ (?:an?\ |the\ )?(?:[\w-]{1,20}\ ){0,2}
         (?:matrix|list|grid|table|array|sequence|tuple|string|set)\b
