@@ -45,6 +45,9 @@ CHOOSING = alternation(
 )
 """The options are there to choose from."""
 
+OFFERED = re.compile(r"(?:^|\n)\W{0,4}(?:answer |possible )?(?:options|choices|answers)\W{0,4}[:：]\s", _FLAGS & ~re.VERBOSE)
+"""A heading over the options, below which even "describe" and "discuss" ask for one of them."""
+
 BOOLEAN = alternation(
     r"""\b(?:yes|true)["'`*]{0,2}\s?(?:/|\bor\b|\|)\s?["'`*]{0,2}(?:no|false)\b(?!\W{0,3}questions)
       | \breturn\ ["'`]?(?:true|yes)["'`]?\ (?:if|when)\b | \\boxed\{(?:yes|true)\} | \by/n\b | (?-i:\bY\ or\ N\b)
@@ -154,7 +157,7 @@ CHORE = re.compile(
 
 WRITING = re.compile(
     r"""^\W{0,4}(?:(?:please|kindly|can\ you|could\ you|now|i\ want\ you\ to|i['’]d\ like\ you\ to)[,:]?\s){0,2}
-        (?:write|compose|draft|create|generate|translate|rewrite|rephrase|paraphrase)\s(?!["'“`(]|yes\b|no\b|true\b|the\ (?:letter|number
+        (?:write|compose|draft|create|generate|translate|rewrite|rephrase|paraphrase)\s(?!["'“`(\d$\\-]|yes\b|no\b|true\b|the\ (?:letter|number
           |answer|word|label)\b)""",
     _FLAGS,
 )

@@ -16,6 +16,8 @@ from fusiond.keys.options import alternatives, labels, lettered, named_letters
 from fusiond.keys.wants import Form, Wanted
 
 _YES_NO = ("yes", "no")
+_MANY = 4
+"""Options that are a choice though nothing says so, if nothing follows them."""
 _BOOLEANS = frozenset(("yes no y n true false ja nein oui non sí si sì sim não да нет richtig falsch vrai faux vero falso").split())
 
 
@@ -113,12 +115,17 @@ class _Asked:
     def is_choice(self) -> bool:
         if cues.LETTER.search(self.all):
             return True
-        return bool(self.options) and self.choosing() and (self.place or not cues.PROSE.search(self.question))
+        if not self.options or not self.choosing():
+            return False
+        stem = self.question.partition(self.options["A"])[0]
+        return self.place or cues.OFFERED.search(stem) is not None or not cues.PROSE.search(stem)
 
     def choosing(self) -> bool:
         """Whether the options are there to choose from: it is said, or they complete a sentence and end the question."""
-        said = cues.CHOOSING.search(self.all) is not None
-        return said or (":\n" in self.question and self.question.rstrip().endswith(list(self.options.values())[-1]))
+        if cues.CHOOSING.search(self.all):
+            return True
+        ends = self.question.rstrip().endswith(list(self.options.values())[-1])
+        return ends and (":\n" in self.question or len(self.options) >= _MANY)
 
     def wanted(self, kind: KeyKind) -> Wanted:
         match kind:

@@ -129,6 +129,9 @@ BOOLEAN = [
     "Vrai ou faux : la Terre est plate.",
 ]
 CHOICE = [
+    "Describe the sum of 2 and 2.\nOptions:\nA. 3\nB. 4\nC. 5\nD. 6\n",
+    "Discuss what 2 and 2 make.\n\nAnswer choices:\nA) 3\nB) 4\nC) 5\nD) 6",
+    "The sum of 2 and 2 is\nA) 3\nB) 4\nC) 5\nD) 6",
     f"What is 2 + 2?\n{OPTIONS}\nAnswer:",
     f"What is 2 + 2?\n\n{OPTIONS}\n\nAnswer with the letter of the correct option.",
     f"Answer the following multiple choice question. The last line of your response should be of the following format: 'Answer: $LETTER' (without "
