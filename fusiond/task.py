@@ -5,7 +5,7 @@ from __future__ import annotations
 from fusiond.chat import Request
 from fusiond.config.tree import Conditions, RouteConfig, Task
 from fusiond.eligible import USUAL_BYTES_PER_TOKEN, text_bytes
-from fusiond.keys import cues, wanted
+from fusiond.keys import wanted, wants_code
 
 
 def task(request: Request) -> Task:
@@ -13,7 +13,7 @@ def task(request: Request) -> Task:
     if asked := wanted(request):
         return asked.kind
     question = next((message.text for message in reversed(request.messages) if message.role == "user"), "")
-    return "code" if "```" in question or cues.CODE.search(cues.shortened(question)) else "prose"
+    return "code" if "```" in question or wants_code(request) else "prose"
 
 
 def routed(request: Request, routes: tuple[RouteConfig, ...], otherwise: str) -> str:

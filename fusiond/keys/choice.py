@@ -14,7 +14,9 @@ from fusiond.keys.text import words
 from fusiond.keys.wants import Wanted
 
 _LEAD = re.compile(
-    r"""[\s"'“‘(\[{<]{0,6}(?:(?:the\ )?(?:correct\ )?(?:option|choice|letter|answer|statement|opción|réponse|вариант|选项|選択肢)\s{0,3}:?\s{0,3})?
+    r"""[\s"'“‘(\[{<]{0,6}(?:(?:the|la|le|el|il|die|der|a|o)\ (?![A-Z]\w))?
+        (?:(?:correct\ )?(?:option|choice|letter|answer|statement|letra|lettre|lettera|Buchstabe|opción|réponse|буква|вариант|选项|選択肢)
+          \s{0,3}:?\s{0,3})?
         [\s"'“‘(\[{<$\\]{0,6}(?P<letter>[A-Z])(?P<after>[\s"'”’)\]}>$]{0,6})(?![A-Za-z0-9_'’])(?P<rest>.{0,200})""",
     re.VERBOSE | re.DOTALL,
 )
@@ -22,12 +24,15 @@ _LONE_LOWER = re.compile(r"[\s\"'(\[]{0,4}([a-z])[)\].:\"']{0,3}\s{0,4}$|[(\[]([
 _SECOND = re.compile(r"\s{0,3}(?:and|or|,|/|&|und|oder|et|ou|y|и|或)\s{0,3}(?:option\s)?\(?[A-Z](?![\w'’])")
 _GOES_ON = re.compile(r"\s{1,3}(?!because|since|as\b|which|for\b|is\b|and\b|but\b|with\b|from\b)[a-z]")
 _MENTION = re.compile(
-    r"(?<![\w|\\)])[(\[]\*{0,2}([A-Z])\*{0,2}[)\]]|\b(?i:option|choice|letter|answer)\s{1,3}\*{0,2}([A-Z])\b|"
-    r"\*\*\(?([A-Z])[).:]?(?:\s[^*\n]{0,200})?\*\*"
-    r"|\b([A-Z])\s{1,2}is\s{1,2}(?:the\s)?(?:correct|right|best)\b|\b(?:it['’]s|choose|chose|select|pick)\s{1,2}([A-Z])(?=[.!\s]{0,4}$)"
+    r"(?<![\w|\\)])[(\[]\*{0,2}([A-Z])\*{0,2}[)\]]|(?i:\b(?:option|choice|letter|answer|opción|вариант)|选项)\s{1,3}\*{0,2}([A-Z])\b|"
+    r"\*\*\(?([A-Z])(?:[).:](?:\s[^*\n]{0,200})?)?\*\*"
+    r"|(?:选择?|選択肢は?)\s?([A-Z])(?![A-Za-z])"
+    r"|\b([A-Z])\s{1,2}(?:is|ist|est|es)\s{1,2}(?:the\s|la\s)?(?:correct|right|best|richtig|correcta)\b|\b(?i:richtig|korrekt)\sist\s([A-Z])\b"
+    r"|\b(?i:it['’]s|choose|chose|select|pick|go\swith|therefore|thus|hence),?\s{1,2}([A-Z])(?=[.!\s]{0,4}$)"
 )
 _DENIED = re.compile(r"\b(?:incorrect|wrong|eliminated?|false|ruled out|not (?:the (?:correct|right)|correct|right|\(?[A-Z]\b))", re.IGNORECASE)
 _CLOSEST = re.compile(r"\bclosest\b[^.\n]{0,60}?[(\[]([A-Z])[)\]]", re.IGNORECASE)
+_NAMED = re.compile(r"(?i:option|choice|letter|opción|вариант|选项)\s?[:：]\s?[(\[]?[A-Z][)\]]?\.?")
 _BEFORE = re.compile(r"^(?:[(\[]?[A-Za-z][)\].:]\s{1,3}|(?:it|that)(?:['’]s|\s(?:is|was))\s|(?:the\s)?answer\sis\s)", re.IGNORECASE)
 _OPENS = re.compile(r"(?:^|\n)\s{0,4}[(\[]?[A-Z][)\].:]\s")
 
@@ -39,6 +44,8 @@ def key(wanted: Wanted, reading: Reading) -> str | None:
     for region in reversed(reading.stated):
         if (letter := _region(wanted, region)) is not None:
             return letter
+        if refuses(plain(region)):
+            return None
     return None if reading.marked is not None else _closing(wanted, reading)
 
 
@@ -89,7 +96,9 @@ def _closing(wanted: Wanted, reading: Reading) -> str | None:
 
 def _alone(wanted: Wanted, region: str) -> str | None:
     """A letter with nothing behind it, or with a mark and one line of text behind it."""
-    if len(region) <= 4 or ("\n" not in region and re.match(r"[(\[]?[A-Z][)\].:]", region)):
+    if _NAMED.fullmatch(region):
+        return _mentioned(wanted, re.sub(r"[:：]\s?", " ", region))
+    if len(region.strip("\"'“”‘’ .")) <= 3 or ("\n" not in region and re.match(r"[(\[]?[A-Z](?:[)\].:]| [-–—] |, because\b)", region)):
         return _lead(wanted, region)
     return None
 

@@ -12,7 +12,7 @@ def key(wanted: Wanted, reading: Reading) -> str | None:
     """The label, as it was offered, or None."""
     if reading.marked is not None:
         return _exact(wanted, reading.marked) or _named(wanted, reading.marked)
-    regions = (*reversed(reading.stated), reading.whole, reading.last)
+    regions = (*reversed(reading.stated), reading.whole, reading.last, reading.opening)
     exact = next((label for region in regions if (label := _exact(wanted, region))), None)
     named = (*reversed(reading.stated), reading.last if len(words(reading.last)) <= 25 else "")
     return exact or next((label for region in named if (label := _named(wanted, region))), None)

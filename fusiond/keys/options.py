@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping
 
 _OPENING = re.compile(
-    r"""(?:^|(?<=\n))[ \t]{0,12}(?:[-*•>]\ {1,3})?\*{0,2}[(\[]?([A-Za-z])(?:[)\].．、:：]|\ [-–]\ |\)?\s?[.:-](?=\s))\*{0,2}(?=\s|\*|[^\W\d_]{2}|"
-    r"\d|\$|[^\x00-\x7f])""",
+    r"""(?:^|(?<=\n))[ \t]{0,12}(?:[-*•>|]\ {1,3})?\*{0,2}(?:(?i:option|choice|antwort|réponse|opción|вариант|选项)\ )?[(\[]?([A-Za-z])
+        (?:[)\].．、:：]|\ [-–|]\ |\)?\s?[.:-](?=\s))\*{0,2}(?=\s|\*|[^\W\d_]{2}|\d|\$|[^\x00-\x7f])""",
     re.VERBOSE,
 )
 """A letter that opens a line."""
@@ -22,7 +22,7 @@ _NAMED_LETTERS = re.compile(
     r"\b([A-J])(?:\s?[,/|、]\s?([A-J])){1,9},?\s{1,2}?(?:or|and|oder|ou|o|или|или)?\s?\(?([A-J])\b|\b([A-J])\s(?:or|oder|ou|o|или)\s([A-J])\b|"
     r"\(?\b([A-J])(?:-|–| to | through )([A-J])\b"
 )
-_ITEM = r"""(?:["'“‘`«][^"'”’`»\n]{1,40}["'”’`»]|[^\W\d_][\w+#-]{0,30}(?:[ ][\w-]{1,30}){0,2}?)"""
+_ITEM = r"""(?:["'“‘`«][^"'”’`»\n]{1,40}["'”’`»]|[^\W\d_][\w+#-]{0,30}(?:/[^\W\d_][\w-]{0,20})?(?:[ ][\w-]{1,30}){0,2}?)"""
 _LIST = re.compile(
     rf"""\s{{0,4}}[(\[{{]?(?P<items>{_ITEM}(?:\s{{0,2}}(?:,|/|\||;|、)\s{{0,2}}{_ITEM}){{0,30}})
          ,?\s{{0,2}}(?:\b(?:or|and|oder|und|ou|et|o|y|или|и)\b|,|/|\||、|或|または)\s{{0,2}}(?:\b(?:or|
@@ -39,6 +39,9 @@ _ANNOUNCED = re.compile(
             either))(?:\ the)?(?:\ following)?(?:\ (?:labels|options|words|values|categories|classes))?
           |(?:possible|allowed|valid|available|the|candidate)\ (?:labels|answers|values|categories|classes|sentiments|options|choices)(?:\ are)?
           |(?:labels|categories|classes|sentiments?|options|intents?)(?:\ are|(?=\s?[:：]))
+          |(?:label|classify|categori[sz]e|tag|rate|sentiment|category|stance|tone|topic)\b[^.\n(]{0,80}(?=\()
+          |(?:klassifizier|klassifiziere|bestimme|bewerte|class(?:e|ez|ifie)|clasifica|classifica|classifique)\w{0,2}\b[^.\n]{0,160}?\b(?:als|comme|como|come|in)
+          |(?:kategorien|klassen|catégories|categorías|categorie|categorias|категори\w{1,2}|тональность|метк\w)\b[^.\n:：]{0,30}(?=[:：])
           |(?:answer|respond|reply|output|return|say|write)(?:\ (?:with|only|just|either|exactly|by|using|strictly|the\ word|one\ word)){1,4}
           |(?:answer|respond|reply|output)(?=\ [^.\n]{1,120}\bor\b)
           |(?:determine|decide|predict|judge|identify|say|state|indicate)\ (?:if|whether)\ [^.\n]{1,160}?\ (?:is|are)(?:\ \w{1,20}ly)?
@@ -59,7 +62,16 @@ _BULLETED = re.compile(
     r"options)[^\n]{0,60}:[ \t]{0,4}(?=\n)",
     re.IGNORECASE,
 )
+_OPEN_QUOTES = "\"'“‘`«"
 _QUOTES = "\"'“”‘’`«» \t*"
+_QUOTED_PAIR = re.compile(r"[\"“«]([^\"”»\n]{1,40})[\"”»](?:, ?[\"“«][^\"”»\n]{1,40}[\"”»]){0,10},? or [\"“«]([^\"”»\n]{1,40})[\"”»]")
+_OF_THEM = re.compile(r"\b(?:one of the|only the|the) (?:\w{1,10} )?(?:labels?|categor(?:y|ies)|class(?:es)?)\b", re.IGNORECASE)
+_SIGNED = re.compile(
+    r"(?:分类|归类|分|判断|标注)(?:为|成)[:：]?\s{0,2}|(?:类别|标签|选项)(?:有|是|为|包括)?[:：]\s{0,2}|(?:分類|ラベル)(?:は|を|:|:)?"
+)
+_SIGNED_LIST = re.compile(
+    r"[“「]?([^\s“”「」。,.、:：;；或,]{1,8})[”」]?(?:[、,,/][“「]?([^\s“”「」。、:：;；或,]{1,8})[”」]?){0,20}(?:或者?|、|和|または|か)[“「]?([^\s“”「」。,、:：;；,]{1,8})[”」]?"
+)
 _NOT_LABELS = frozenset(
     (
         "in by to all my me if as at on. for of with is are be not no more less the a an one it this that only just your nothing "
@@ -73,8 +85,13 @@ def lettered(text: str) -> Mapping[str, str]:
     for marks in (_OPENING, _INLINE, _POINTED):
         best = max(_runs(list(marks.finditer(text))), key=lambda run: (len(run), run[0].start()), default=[])
         if len(best) >= (3 if marks is _POINTED else 2) and (texts := _texts(text, best)):
-            return texts
+            return {} if marks is _INLINE and _talked_about(text, texts) else texts
     return {}
+
+
+def _talked_about(text: str, texts: Mapping[str, str]) -> bool:
+    """Whether options stand in a sentence that goes on ("A) stay or B) go, and I feel lost"), rather than end the question."""
+    return len(texts) == 2 and texts["A"].endswith((" or", ", or")) and not text.rstrip().endswith(("?", ")"))
 
 
 def _runs(marks: list[re.Match[str]]) -> list[list[re.Match[str]]]:
@@ -100,7 +117,7 @@ def _texts(text: str, run: list[re.Match[str]]) -> Mapping[str, str]:
     for mark, end in zip(run, ends, strict=True):
         said = text[mark.end() : end]
         said = said.partition("\n")[0] if mark is run[-1] else said
-        found[_letter(mark).upper()] = said.strip(" \t\n;,*")
+        found[_letter(mark).upper()] = said.strip(" \t\n;,*|")
     return found if all(len(said) <= 2_000 and _says(said) for said in found.values()) else {}
 
 
@@ -126,6 +143,20 @@ def labels(text: str) -> tuple[str, ...]:
     for announced in reversed(list(_ANNOUNCED.finditer(text))):
         if (match := _LIST.match(text, announced.end())) and (found := _items(match)):
             return found
+    return _quoted(text) or _signed(text)
+
+
+def _quoted(text: str) -> tuple[str, ...]:
+    """Labels in quotes and joined by "or", where the text speaks of labels further on."""
+    match = _QUOTED_PAIR.search(text) if _OF_THEM.search(text) else None
+    return tuple(dict.fromkeys(item.strip(_QUOTES) for item in re.findall(r"[\"“«]([^\"”»\n]{1,40})[\"”»]", match[0]))) if match else ()
+
+
+def _signed(text: str) -> tuple[str, ...]:
+    """Labels in scripts that put no blanks between words."""
+    for announced in _SIGNED.finditer(text):
+        if match := _SIGNED_LIST.match(text, announced.end()):
+            return tuple(dict.fromkeys(filter(None, re.split(r"[、,,/“”「」]|或者?|和|または", match[0]))))
     return ()
 
 
@@ -150,8 +181,18 @@ def _bullets(text: str, start: int) -> tuple[str, ...]:
 
 
 def _items(match: re.Match[str]) -> tuple[str, ...]:
-    items = [item.strip(_QUOTES) for item in re.split(r"\s{0,2}(?:,|/|\||;|、)\s{0,2}", match["items"])] + [match["final"].strip(_QUOTES)]
-    items = [re.sub(r"^(?:or|and|either|a|an) ", "", item) for item in items]
-    spelt = tuple(dict.fromkeys(item for item in items if item))
-    good = len(spelt) >= 2 and not any(item.lower() in _NOT_LABELS or item.lower().split()[0] in _NOT_LABELS for item in spelt)
-    return spelt if good else ()
+    """The labels of a list, or nothing where a word is no label."""
+    spelt = tuple(dict.fromkeys(item for item in _parted(match) if item))
+    if all(item.isupper() for item in spelt) or (match["items"][0] in _OPEN_QUOTES and match["final"][0] in _OPEN_QUOTES):
+        return spelt if len(spelt) >= 2 else ()
+    words = {word for item in spelt for word in (item.lower(), item.lower().split()[0])}
+    return spelt if len(spelt) >= 2 and words.isdisjoint(_NOT_LABELS) else ()
+
+
+def _parted(match: re.Match[str]) -> list[str]:
+    """The items of a list; a slash parts them only where nothing else does ("good/bad", but "World, Sci/Tech")."""
+    commas = re.search("[,|;、]", match["items"]) is not None
+    between = match.string[match.end("items") : match.start("final")].strip()
+    joint = "/" if commas and between == "/" else ","
+    items = re.split(r"\s{0,2}[,|;、]\s{0,2}" if commas else r"\s{0,2}[/,]\s{0,2}", f"{match['items']}{joint}{match['final']}")
+    return [re.sub(r"^(?:or|and|either|a|an) ", "", item.strip(_QUOTES)) for item in items]

@@ -25,19 +25,33 @@ _BARE_FIELD = re.compile(r"""^[ \t{,]{0,40}answer[ \t]{0,20}:[ \t]{0,20}(?=["'\[
 _STRING = re.compile(r'"((?:[^"\\]|\\.){0,8000})"\s{0,200}(?:[,}\n]|$)', re.DOTALL)
 _QUOTED_LINE = re.compile(r'"([^\n]{0,8000})"')
 _STATED = re.compile(
-    r"""(?:\b(?:(?P<answer>answer|correct\ (?:option|choice|letter)|antwort|réponse|respuesta|risposta|resposta|ответ)
-        |solution|result|output|(?:option|choice)\ (?=is\b)
+    r"""(?:\b(?:(?P<answer>answer|correct\ (?:option|choice|letter)|antwort|réponse|respuesta|risposta|resposta|ответ|الإجابة|الجواب)
+        |solution|result|output|(?:option|choice)\ (?=is\b)|letter|opción|вариант|选项
         |ergebnis|lösung|résultat|resultado|результат)|(?P<sign>答案|答え|回答|正解)|结果|結果)
         [*_)\]"']{0,4}(?:\ \([^()\n]{0,30}\))?
         (?:\ (?:to|for|of)\ [^\n.:]{1,80}?(?=\ (?:is|are|ist|est|es)\b))?
-        (?:\ (?:correct[ae]?|final[ea]?|choice|option|value|number|lautet|sera|would|should|will|must|therefore|thus|here|then|is\ therefore|
-          is\ thus)){0,2}
-        [*_]{0,3}\s{0,4}(?:[:：=＝]|是|为|為|选|選|は|\bis\b|\bare\b|\bbe\b|\bist\b|\blautet\b|\best\b|\bes\b|\bé\b|\bè\b|(?<=ответ)\s{0,3}[—–-]){1,2}
+        (?:\ (?:correct[ae]?|corrett[ao]|corret[ao]|esatta|final[ea]?|الصحيحة|النهائية|choice|option|value|number|lautet|
+          sera|would|should|will|must|therefore|thus|here|then|is\ therefore|is\ thus)){0,2}
+        [*_]{0,3}\s{0,4}(?:[:：=＝]|是|为|為|选|選|は|\bis\b|\bare\b|\bbe\b|\bist\b|\blautet\b|\best\b|\bes\b|\bé\b|\bè\b|هي|هو
+          |(?<=ответ)\s{0,3}[—–-]|(?<=вариант)\s{0,3}[—–-]){1,2}
         \s{0,4}[:：]?[*_]{0,3}[ \t]{0,20}""",
     re.IGNORECASE | re.VERBOSE,
 )
+_HEADED = re.compile(
+    r"""\n[ \t]{0,4}(?:\#{1,6}[ \t]{1,3}|\*\*)(?:the[ ])?(?:final[ ]|correct[ ])?
+        (?:answer|antwort|réponse|respuesta|ответ|答案|答え)[*:：]{0,3}[ \t]{0,4}\n""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""A heading over the answer, on a line of its own."""
+_COURTESY = re.compile(
+    r"""\n[ \t]{0,4}(?:please[ ])?(?:let[ ]me[ ]know|(?:i[ ])?hope[ ](?:this|that)|feel[ ]free|would[ ]you[ ]like|is[ ]there[ ]anything
+        |if[ ]you[ ](?:have|need|want|would[ ]like))\b[^\n]{0,200}\s{0,20}$""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""A last line that offers more and says nothing."""
 _LANGUAGE = re.compile(r"^[\w+.#-]{0,20}[ \t]{0,20}\r?\n|^[A-Za-z]{1,20}[ \t]{1,20}(?=[\[{])")
 _EMPHASIS = re.compile(r"\*\*|__|`")
+_ITALIC = re.compile(r"([*_])([^*_\n]{1,400})\1(?=[.!]?$)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,14 +72,14 @@ class Reading:
 
 def read(text: str) -> Reading:
     """Take a reply apart; linear in its length."""
-    whole = said(text)
+    whole = _COURTESY.sub("", said(text)).strip()
     near = whole[-REACH:]
     return Reading(whole=whole, marked=_marked(near), stated=_stated(near), last=_last(near), opening=_opening(whole))
 
 
 def said(text: str) -> str:
     """The reply without thinking before it and without anything after its end. A thought that never ends leaves nothing."""
-    text = text.strip()
+    text = text.strip().replace("\r\n", "\n")
     if last := deque(_THOUGHT.finditer(text), maxlen=1):
         text = text[last[0].end() :]
     elif _THINKING.match(text):
@@ -76,8 +90,9 @@ def said(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Without bold, code marks, and the marks that open a heading, a quote or a list item."""
-    return _EMPHASIS.sub("", text).strip().lstrip("#>•").strip()
+    """Without bold, code marks, italics around all of it, and the marks that open a heading, a quote or a list item."""
+    text = _EMPHASIS.sub("", text).strip().lstrip("#>•").strip()
+    return text[1:].replace(text[0], "", 1) if _ITALIC.fullmatch(text.rstrip(".!")) else text
 
 
 def unfenced(text: str) -> str:
@@ -109,12 +124,13 @@ def _tagged(text: str) -> str | None:
     lower = text.lower()
     if len(lower) != len(text):
         lower = text
-    end = lower.rfind("</answer>")
-    start = lower.rfind("<answer>", 0, end if end >= 0 else None)
+    last = lower.rfind("</answer>")
+    start = lower.rfind("<answer>", 0, last if last >= 0 else None)
     if start < 0:
-        return _half_tagged(text, end)
+        return _half_tagged(text, last)
+    end = lower.find("</answer>", start)
     inner = text[start + len("<answer>") : end if end > start else None]
-    return (inner if end > start or len(inner) < 400 else None) or None
+    return inner.strip() if end > start else inner if 0 < len(inner) < 400 else None
 
 
 def _half_tagged(text: str, end: int) -> str | None:
@@ -191,8 +207,9 @@ def _braced(text: str, start: int) -> str | None:
 def _stated(text: str) -> tuple[str, ...]:
     """What was called the answer; where nothing was, what was called the result."""
     found = [(match, region) for match in _STATED.finditer(text) if (region := _line_after(text, match.end()))]
-    answers = tuple(region for match, region in found if match["answer"] or match["sign"])
-    return (answers or tuple(region for _, region in found))[-_STATEMENTS:]
+    headed = [(match.end() - 1, region) for match in _HEADED.finditer(f"\n{text}") if (region := _line_after(text, match.end() - 1))]
+    answers = sorted([(match.end(), region) for match, region in found if match["answer"] or match["sign"]] + headed)
+    return tuple(region for _, region in answers or [(match.end(), region) for match, region in found])[-_STATEMENTS:]
 
 
 def _line_after(text: str, start: int) -> str:

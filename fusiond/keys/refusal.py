@@ -12,13 +12,15 @@ _REFUSAL = re.compile(
         (?:i(?:['’]m|\ am)\ )?(?:sorry|afraid|unable|not\ (?:sure|certain|able|allowed))\b
       | (?:i|we|it|this|that|the\ answer)\ (?:(?:really|just|honestly)\ )?(?:do\ not|don['’]?t|can\ ?not|can['’]?t|could\ not|couldn['’]?t|
         am\ unable|won['’]?t)\b
-      | (?:as\ an?\ (?:ai|large\ language)\b)
+      | (?:(?:as|i\ am|i['’]m)\ an?\ (?:ai|large\ language)\b)
       | (?:can\ ?not|can['’]?t|could\ not|unable\ to)\ (?:be\ )?(?:\w+ly\ )?(?:determine|answer|say|tell|know|find|solve|calculate|decide|
         conclude|provide|help)
       | (?:there\ is\ )?(?:not\ enough|insufficient)\ (?:information|data|evidence|context)
       | (?:none\ of\ (?:the|these)|not\ (?:listed|provided|given|available|applicable|enough))\b
       | (?:unknown|unclear|undetermined|indeterminate|undecidable|n/?a|null|nil|no\ answer|no\ idea|it\ depends|depends)\W{0,8}$
-      | (?:ich\ wei(?:ß|ss)\ (?:es\ )?nicht|je\ ne\ sais\ pas|no\ (?:lo\ )?s[eé]\b|не\ знаю|我不知道|不知道|わかりません|分かりません)
+      | (?:ich\ wei(?:ß|ss)\ (?:es\ )?nicht|je\ ne\ sais\ pas|no\ (?:lo\ )?s[eé]\b|não\ sei|non\ (?:lo\ )?so)
+      | (?:не\ знаю|нет\ (?:данных|ответа|информации)|لا\ (?:أعرف|أعلم))
+      | (?:我不知道|不知道|没有足够|无法(?:确定|回答)|わかりません|分かりません|모르겠)
     )""",
     re.IGNORECASE | re.VERBOSE,
 )

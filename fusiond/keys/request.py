@@ -11,24 +11,47 @@ from functools import cached_property
 
 from fusiond.chat import Request
 from fusiond.config.tree import KeyKind
-from fusiond.keys import cues
+from fusiond.keys import cues, questions
 from fusiond.keys.options import alternatives, labels, lettered, named_letters
 from fusiond.keys.wants import Form, Wanted
 
 _YES_NO = ("yes", "no")
-_BOOLEANS = frozenset(("yes", "no", "true", "false", "ja", "nein", "oui", "non", "sí", "si", "да", "нет", "richtig", "falsch", "vrai", "faux"))
+_MANY = 4
+"""Options that are a choice though nothing says so, if nothing follows them."""
+_BOOLEANS = frozenset(("yes no y n true false ja nein oui non sí si sì sim não да нет richtig falsch vrai faux vero falso").split())
 
 
 def wanted(request: Request, kind: KeyKind | None = None) -> Wanted | None:
     """What the request wants to be told, or None where it is keyless. `kind` overrules the guess; tools leave no key."""
-    users = [message.text for message in request.messages if message.role == "user"]
-    if request.tools or not users or not users[-1].strip():
+    question = _question(request)
+    if request.tools or not question.strip():
         return None
-    instructions = "\n".join(message.text for message in request.messages if message.role == "system")
-    asked = _Asked(users[-1], instructions)
+    asked = _Asked(question, _instructions(request))
     if kind is None:
-        kind = "json" if request.format is not None else asked.kind()
+        kind = "json" if request.format is not None else None if is_chore(request) else asked.kind()
     return None if kind is None else asked.wanted(kind)
+
+
+def is_chore(request: Request) -> bool:
+    """Whether a client wants a title, tags or the like for a conversation, rather than an answer to what is said in it.
+
+    Some clients send the instruction and the conversation as two user messages in a row.
+    """
+    latest = "\n".join(cues.shortened(message.text) for message in request.messages[-2:] if message.role == "user")
+    return cues.CHORE.search(f"{_instructions(request)}\n{latest}") is not None
+
+
+def wants_code(request: Request) -> bool:
+    """Whether the request wants code, which is chosen by what it does and has no key."""
+    return wanted(request) is None and not is_chore(request) and cues.CODE.search(cues.shortened(_question(request))) is not None
+
+
+def _question(request: Request) -> str:
+    return next((message.text for message in reversed(request.messages) if message.role == "user"), "")
+
+
+def _instructions(request: Request) -> str:
+    return cues.shortened("\n".join(message.text for message in request.messages if message.role == "system"))
 
 
 class _Asked:
@@ -36,7 +59,7 @@ class _Asked:
 
     def __init__(self, question: str, instructions: str) -> None:
         self.question = cues.own(cues.shortened(question))
-        self.instructions = cues.shortened(instructions)
+        self.instructions = instructions
         self.all = f"{self.instructions}\n{self.question}"
         self.options = lettered(self.question)
         self.place = cues.PLACE.search(self.all) is not None or cues.answer_field(self.all)
@@ -51,6 +74,8 @@ class _Asked:
 
     def kind(self) -> KeyKind | None:
         """The kind that is asked for: by instruction, else by the question's own wording."""
+        if not self.place and cues.WRITING.search(self.question):
+            return "json" if cues.is_json(self.all) and not cues.CODE.search(self.question) else None
         if not self.place and cues.CODE.search(self.question) and not self.options:
             return "text" if cues.is_literal(self.question) else None
         return self.instructed() or (self.placed() if self.place else None if cues.PROSE.search(self.question) else self.worded())
@@ -73,22 +98,34 @@ class _Asked:
 
     def placed(self) -> KeyKind:
         """Kind of an answer that has a place made for it, whatever it is: a number where the question asks for one, else text."""
-        return "number" if cues.is_number(self.question) else "text"
+        return "number" if questions.is_number(self.question) else "text"
 
     def worded(self) -> KeyKind | None:
         """The kind that the bare question asks for."""
-        if cues.is_number(self.question):
+        if questions.PERSONAL.search(self.question):
+            return None
+        if questions.is_number(self.question):
             return "number"
         if self.either:
             return "label"
-        if cues.is_yes_no(self.question):
+        if questions.is_yes_no(self.question):
             return "boolean"
-        return "text" if cues.is_short_fact(self.question) else None
+        return "text" if questions.is_short_fact(self.question) else None
 
     def is_choice(self) -> bool:
         if cues.LETTER.search(self.all):
             return True
-        return bool(self.options) and cues.CHOOSING.search(self.all) is not None and (self.place or not cues.PROSE.search(self.question))
+        if not self.options or not self.choosing():
+            return False
+        stem = self.question.partition(self.options["A"])[0]
+        return self.place or cues.OFFERED.search(stem) is not None or not cues.PROSE.search(stem)
+
+    def choosing(self) -> bool:
+        """Whether the options are there to choose from: it is said, or they complete a sentence and end the question."""
+        if cues.CHOOSING.search(self.all):
+            return True
+        ends = self.question.rstrip().endswith(list(self.options.values())[-1])
+        return ends and (":\n" in self.question or len(self.options) >= _MANY)
 
     def wanted(self, kind: KeyKind) -> Wanted:
         match kind:
@@ -107,4 +144,4 @@ class _Asked:
     def form(self) -> Form:
         if cues.is_literal(self.question):
             return "literal"
-        return "words" if not self.place or cues.is_short_fact(self.question) or cues.ONLY_TEXT.search(self.question) else "string"
+        return "words" if not self.place or questions.is_short_fact(self.question) or cues.ONLY_TEXT.search(self.question) else "string"

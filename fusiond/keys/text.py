@@ -18,11 +18,14 @@ from fusiond.keys.wants import Wanted
 
 LONGEST = 12
 """Words beyond which a text is prose and has no key."""
+_FEW = 4
+"""Words that a name has at the most; a paragraph of so few is no sentence."""
 
 NEGATIONS = frozenset(
     (
         "no not never none neither nor without nothing nobody cannot cant isnt arent wasnt werent dont doesnt didnt wont non except "
-        "nicht kein keine nie ohne pas jamais sans nunca sin не нет без никогда 不 没 没有 非"
+        "nicht kein keine keiner nie niemals ohne pas jamais sans aucun aucune nunca jamás sin "
+        "ningún ninguno senza nessuno não sem nenhum не нет без никогда ни ليس لا غير 不 没 没有 非"
     ).split()
 )
 _APART = frozenset(
@@ -30,7 +33,8 @@ _APART = frozenset(
         "or either but former latter north south east west northern southern eastern western northeast northwest southeast southwest "
         "before after first second third last junior senior jr sr left right upper lower old new great half step anti pre post ex less "
         "more minus plus under over one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty hundred "
-        "thousand million billion oder ou o или"
+        "thousand million billion oder ou o или aber mais pero ma но nord süd sud norte sur север юг северная южная "
+        "neu neue nouveau nouvelle nuevo nueva novo nova nuovo nuova erste erster zweite zweiter premier première seconde segundo segunda"
     ).split()
 )
 _ARTICLES = frozenset(("the", "a", "an"))
@@ -125,13 +129,21 @@ def _short_region(reading: Reading) -> str | None:
         return reading.marked
     if reading.stated:
         return _first_sentence(reading.stated[-1])
-    if len(reading.whole) <= 200 and len(words(reading.whole)) <= LONGEST:
+    if "\n\n" not in reading.whole and len(reading.whole) <= 200 and len(words(reading.whole)) <= LONGEST:
         return reading.whole
     bold: set[str] = set(_BOLD.findall(reading.last if "\n" in reading.whole else reading.whole[-2_000:]))
     if len(bold) == 1:
         return bold.pop()
+    if "\n\n" in reading.whole:
+        return _lone(reading)
     opening = _first_sentence(reading.whole[:400])
     return opening if "\n" not in reading.whole and len(words(opening)) <= LONGEST else None
+
+
+def _lone(reading: Reading) -> str | None:
+    """The opening or the last line of several paragraphs, if just one of them is a few words and the other is not."""
+    lone = {line for line in (reading.opening, reading.last) if 0 < len(words(line)) <= _FEW}
+    return lone.pop() if len(lone) == 1 else None
 
 
 def _first_sentence(text: str) -> str:
@@ -141,8 +153,8 @@ def _first_sentence(text: str) -> str:
 
 
 def _by_signs(reading: Reading) -> str | None:
-    region = reading.marked or _plain_region(reading)
-    if region is None or refuses(region):
+    region = _plain_region(reading) if reading.marked is None else reading.marked
+    if region is None or refuses(plain(unlatex(region))):
         return None
     return _signs(region) or None
 

@@ -19,7 +19,14 @@ def join(*texts: str | None) -> list[str | None]:
 
 @pytest.mark.parametrize(
     ("shorter", "longer"),
-    [("Paris", "Paris, France"), ("Einstein", "Albert Einstein"), ("Paris", "The capital of France is Paris"), ("Amazon", "the Amazon River")],
+    [
+        ("Paris", "Paris, France"),
+        ("Einstein", "Albert Einstein"),
+        ("Paris", "The capital of France is Paris"),
+        ("Amazon", "the Amazon River"),
+        ("Париж", "Париж, Франция"),
+        ("Curie", "Die Antwort: Marie Curie"),
+    ],
 )
 def test_an_answer_joins_the_one_that_says_it_and_more(shorter: str, longer: str) -> None:
     """A text whose words all stand in a longer one is the same answer."""
@@ -38,6 +45,15 @@ def test_an_answer_joins_the_one_that_says_it_and_more(shorter: str, longer: str
         ("Paris", "Paris never"),
         ("World War", "Second World War"),
         ("Bush", "Bush junior"),
+        ("Paris", "nicht Paris"),
+        ("Paris", "Paris oder Lyon"),
+        ("Rom", "Rom aber Neapel"),
+        ("Roma", "non Roma"),
+        ("Lisboa", "não Lisboa"),
+        ("Orleans", "Nouvelle Orleans"),
+        ("Корея", "Северная Корея"),
+        ("Париж", "не Париж"),
+        ("القاهرة", "ليس القاهرة"),
     ],
 )
 def test_what_tells_answers_apart_keeps_them_apart(one: str, other: str) -> None:
