@@ -74,4 +74,4 @@ def test_it_holds_for_its_kind_alone() -> None:
     assert facts(planned(YES_NO)) == (["b"], 0.5, [0.9, 0.6])
     assert facts(planned("What is 2 + 2? Answer with the number."))[:2] == (["a", "b"], FusionConfig().thrift)
     assert planned(PROSE).strategy == "single"
-    assert facts(planned(YES_NO, overrides=Overrides(panel=("a", "b")))) == (["a", "b"], 0.1, [None, None, None])
+    assert facts(planned(YES_NO, overrides=Overrides(panel=("a", "b")))) == (["a", "b"], FusionConfig().thrift, [None, None, None])
