@@ -98,7 +98,7 @@ def _alone(wanted: Wanted, region: str) -> str | None:
     """A letter with nothing behind it, or with a mark and one line of text behind it."""
     if _NAMED.fullmatch(region):
         return _mentioned(wanted, re.sub(r"[:：]\s?", " ", region))
-    if len(region.strip("\"'“”‘’ .")) <= 3 or ("\n" not in region and re.match(r"[(\[]?[A-Z](?:[)\].:]| [-–—] |, because\b)", region)):
+    if len(region.strip("\"'“”‘’ .")) <= 4 or ("\n" not in region and re.match(r"[(\[]?[A-Z](?:[)\].:]| [-–—] |, because\b)", region)):
         return _lead(wanted, region)
     return None
 
