@@ -18,7 +18,7 @@ from fusiond.errors import MemberError
 from fusiond.events import Transcript
 from fusiond.fuse.drafts import Drafts
 from fusiond.fuse.outcome import Decided, Outcome, verbatim
-from fusiond.fuse.prompts import candidates, conversation, fence, judgement, judging, lettered, message, shuffled
+from fusiond.fuse.prompts import candidates, conversation, fence, fitted, judgement, judging, lettered, message, shuffled
 from fusiond.fuse.single import relayed
 from fusiond.keys.document import unwrapped
 from fusiond.merge import Gathering
@@ -135,7 +135,8 @@ def _own_words(drafts: Drafts, why: Degraded | None, analysis: _Analysis | None 
 
 
 async def _analysed(plan: Plan, judge: Member, members: Gathering, answers: Mapping[str, Transcript], named: Mapping[str, str]) -> _Analysis | None:
-    text = f"{conversation(plan.request)}\n\n{candidates(plan.request, named, answers)}\n\nCompare the answers. The mark is {fence(plan.request)}."
+    mark, shown = fence(), fitted({voice: answer.text for voice, answer in answers.items()}, judge, plan.request)
+    text = f"{conversation(mark, plan.request)}\n\n{candidates(mark, named, shown)}\n\nCompare the answers. The mark is {mark}."
     request = judging(plan.request, _ANALYST, text, _SCHEMA, max_tokens=_ANALYSIS_TOKENS)
     call = Call(voice=f"{judge.name} (judge)", member=judge, role="judge", request=request, deadline=plan.deadline)
     await members.ask([call]).out()
@@ -169,8 +170,8 @@ def _named(value: Any, named: Mapping[str, str]) -> Any:
 
 
 def _writing(plan: Plan, writer: Member, analysis: _Analysis, answers: Mapping[str, Transcript], named: Mapping[str, str]) -> Call:
-    mark = fence(plan.request)
-    brief = f"{_WRITER}\n\n<analysis {mark}>\n{analysis.text}\n</analysis {mark}>\n\n{candidates(plan.request, named, answers)}"
+    mark, shown = fence(), fitted({voice: answer.text for voice, answer in answers.items()}, writer, plan.request)
+    brief = f"{_WRITER}\n\n<analysis {mark}>\n{analysis.text}\n</analysis {mark}>\n\n{candidates(mark, named, shown)}"
     request = _briefed(plan.request, brief)
     return Call(voice=f"{writer.name} (writer)", member=writer, role="writer", request=request, deadline=plan.deadline)
 
