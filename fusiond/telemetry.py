@@ -55,6 +55,7 @@ def reported(plan: Plan, parts: Parts, decided: Decided, bill: Bill, now: float)
         decision=decided.decision,
         confidence=decided.confidence,
         agreement=decided.agreement,
+        reason=decided.reason or plan.reason,
         key=decided.keys.get(decided.voice),
         analysis=decided.analysis,
         members=(*(_member(part, decided, bill, now) for part in parts.values()), *(_left_out(skip) for skip in plan.skipped)),

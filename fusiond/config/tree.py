@@ -13,7 +13,7 @@ from typing import Any, Literal
 from fusiond.config.secret import Secret
 
 Place = Literal["local", "lan", "remote"]
-StrategyName = Literal["single", "race", "vote", "select", "synthesize", "cascade"]
+StrategyName = Literal["single", "race", "vote", "select", "synthesize", "refine", "cascade", "adaptive"]
 KeyKind = Literal["choice", "number", "boolean", "label", "text", "json"]
 Task = Literal["code", "choice", "number", "boolean", "label", "text", "json", "prose"]
 """What a request is about, told from the request itself: code, one of the kinds of vote key, or anything else."""
@@ -129,10 +129,10 @@ class FusionConfig:
     """`[fusions.NAME]`: a recipe that clients select as a model.
 
     `escalate`: who may be paid to join the panel of a cascade, in this order. `thrift`: what a mean call of the strongest of them must at least add
-    to the chance of a right answer. `accept`: confidence at which an answer stands unquestioned.
+    to the chance of a right answer. `accept`: confidence at which an answer stands unquestioned. `rounds`: layers of synthesize, revisions of refine.
     """
 
-    strategy: StrategyName = "vote"
+    strategy: StrategyName = "adaptive"
     panel: tuple[Seat, ...] = ()
     escalate: tuple[str, ...] = ()
     judge: str | None = None
@@ -140,6 +140,7 @@ class FusionConfig:
     thrift: float = 0.1
     accept: float = 1.0
     kind: KeyKind | None = None
+    rounds: int = 1
     quorum: int | None = None
     grace_seconds: float = 5.0
     deadline_seconds: float = 120.0

@@ -13,6 +13,7 @@ from fusiond.config.tree import StrategyName
 from fusiond.fuse.cascade import cascade
 from fusiond.fuse.outcome import Decided, Outcome, Strategy
 from fusiond.fuse.race import race
+from fusiond.fuse.refine import refine
 from fusiond.fuse.select import select
 from fusiond.fuse.single import single
 from fusiond.fuse.synthesize import synthesize
@@ -24,6 +25,7 @@ STRATEGIES: Mapping[StrategyName, Strategy] = {
     "vote": vote,
     "select": select,
     "synthesize": synthesize,
+    "refine": refine,
     "cascade": cascade,
 }
 

@@ -33,7 +33,8 @@ from fusiond.report import Decision, Degraded
 class Decided:
     """What stands: who delivers, how that came about, and how sure it is. `keys`: what each voice says; None: nothing that can be counted.
 
-    Of a cascade: `heard`, what it tells of its kind of traffic, and `otherwise`, what the strongest alone would have cost (USD).
+    `reason`: why it is not what was meant, where that needs to be said. Of a cascade: `heard`, what it tells of its kind of traffic, and `otherwise`,
+    what the strongest alone would have cost (USD).
     """
 
     voice: str
@@ -43,6 +44,7 @@ class Decided:
     keys: Mapping[str, str | None] = field(default_factory=dict)
     analysis: Mapping[str, Any] | None = None
     degraded: tuple[Degraded, ...] = ()
+    reason: str | None = None
     heard: Heard | None = None
     otherwise: Decimal | None = None
 

@@ -141,6 +141,7 @@ def _trace(report: Report) -> dict[str, Any]:
         "confidence": report.confidence,
         "agreement": report.agreement,
         "decision": report.decision,
+        "reason": report.reason,
         "analysis": report.analysis,
         "cost_usd": float(report.cost_usd),
         "saved_usd": float(report.saved_usd),

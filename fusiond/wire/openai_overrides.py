@@ -18,7 +18,6 @@ _OPTIONS = tuple(field.name for field in fields(FusionOptions))
 _JUDGE = frozenset(field.name for field in fields(Judge))
 _PLUGIN = frozenset(field.name for field in fields(Plugin))
 _STRATEGIES: tuple[str, ...] = get_args(StrategyName)
-_LATER_STRATEGIES = ("refine", "adaptive")
 PRIVACIES: tuple[Privacy, ...] = get_args(Privacy)
 _LONGEST_WORD = 64  # of a client's own that an error repeats or compares
 
@@ -104,8 +103,6 @@ def _of_plugin(chat: ChatBody) -> Overrides | None:
 def _strategy(name: str | None) -> str | None:
     if name is None or name in _STRATEGIES:
         return name
-    if name in _LATER_STRATEGIES:
-        raise NotSupported(f"fusion.strategy: {name} is not supported yet", param="fusion.strategy")
     raise wrong("fusion.strategy", f"must be one of {', '.join(_STRATEGIES)}{_nearest(name, _STRATEGIES)}")
 
 

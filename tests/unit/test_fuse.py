@@ -254,11 +254,11 @@ async def test_a_synthesis_that_cannot_be_is_the_most_skilled_draft(scripts: dic
 
 
 async def test_a_writer_that_breaks_off() -> None:
-    """After its first word the stream fails; for a whole answer there is still the draft."""
-    stage = Stage({"a": ["wet"], "b": ["salty"], "j": [json.dumps(ANALYSIS)], "w": ["It", BOOM]})
+    """After its first sentence the stream fails; for a whole answer there is still the draft."""
+    stage = Stage({"a": ["wet"], "b": ["salty"], "j": [json.dumps(ANALYSIS)], "w": ["It is. And", BOOM]})
     served = catalog("a", "b", strategy="synthesize", judge="j", writer="w")
     _, text, end = await fused(question(PROSE, stream=True), served, stage)
-    assert (text, isinstance(end, Failed)) == ("It", True)
+    assert (text, isinstance(end, Failed)) == ("It is.", True)
     decided, text, _ = await fused(question(PROSE), served, stage)
     assert (text, decided.degraded) == ("wet", ("fallback",))
 
