@@ -232,6 +232,9 @@ def test_fusion_keys_to_come(write: Write, key: str) -> None:
     assert errors(write(text)) == [f"config.toml: fusions.default.{key}: not supported yet [line 14]"]
 
 
+STRATEGIES = "'single', 'race', 'vote', 'select', 'synthesize', 'refine', 'cascade' or 'adaptive'"
+
+
 def test_everything_at_once(write: Write) -> None:
     """What is wrong with a table does not hide what else is wrong with it, or with others; what only follows from it is not said."""
     text = """
@@ -267,8 +270,7 @@ when = { task = "cod", tols = true }
         "members.qwen.price.output: is missing [line 12]",
         "members.qwen.price.ouput: unknown key (did you mean 'output'?) [line 12]",
         "members.qwen.price.input: must be at least 0 [line 12]",
-        "fusions.default.strategy: must be 'single', 'race', 'vote', 'select', 'synthesize', 'refine', 'cascade' or 'adaptive'"
-        " (did you mean 'vote'?) [line 14]",
+        f"fusions.default.strategy: must be {STRATEGIES} (did you mean 'vote'?) [line 14]",
         "fusions.default.panel[2]: must be a table, not a whole number [line 15]",
         "fusions.default.panel[3].sampels: unknown key (did you mean 'samples'?) [line 15]",
         "fusions.default.panel[4].member: is missing [line 15]",
