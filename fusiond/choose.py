@@ -38,9 +38,11 @@ DRAWN = 1.0
 """Temperature from which on a client wants a draw, and no agreement."""
 
 _FLAGS = re.IGNORECASE | re.VERBOSE
-_TALK = r"(?:conversation|chat|thread|session|discussion|dialogue?|message|exchange)"
+_TALK = r"(?:conversation|chat|thread|session|discussion|dialogue?)"
 _CHORE = re.compile(
-    rf"""\btitle\ generator\b | \b(?:title|headline|caption|name)\b[^.\n]{{0,60}}\b{_TALK}\b | \b{_TALK}\s(?:title|name)\b
+    rf"""\btitle\ generator\b | \b{_TALK}\s(?:title|name)\b | \b(?:title|name)\ (?:this|the|our)\ {_TALK}\b
+      | \b(?:generate|create|provide|write|suggest|give|make|compose|produce|return|come\ up\ with)\b[^.\n]{{0,60}}
+        \b(?:title|headline|name)\b[^.\n]{{0,60}}\b{_TALK}\b
       | \#{{3}}\ Task:\s{{0,3}}(?:generate|suggest|create|analy[sz]e\ the\ chat|determine|you\ are\ an\ autocompletion)
       | \b(?:suggest|generate|propose|provide|write)\b[^.\n]{{0,60}}\bfollow[- ]?ups?\b | \b(?:generate|suggest)\b[^.\n]{{0,40}}\btags\b
       | \b(?:summari[sz]e|summary\ of|recap)\b[^.\n]{{0,40}}\b{_TALK}\b

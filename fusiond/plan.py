@@ -153,6 +153,8 @@ def _planned(request: Request, fusion: Fusion, catalog: Catalog, situation: Situ
     helpers, absent = _helpers(fusion, catalog, limits)
     choice = choose(request, fusion, Company(calls=calls, escalation=escalation, skipped=unable, **helpers))
     judge, writer = (helpers[role] if role in HELPERS.get(choice.strategy, ()) else None for role in ("judge", "writer"))
+    if choice.strategy == "synthesize" and calls and not fusion.writer:
+        writer = _by_skill(calls, situation)[0].member
     skipped = _once([*unable, *(skip for role, skip in absent.items() if role in (*HELPERS.get(choice.strategy, ()), *choice.lacks))])
     if _final(situation):
         _refuse_dear(skipped)

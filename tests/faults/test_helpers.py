@@ -184,3 +184,70 @@ async def test_candidates_that_give_orders(lab: Lab, tmp_path: Path) -> None:
         marks = [text.rsplit(" ", 1)[1].rstrip(".") for text in shown]
         assert len(set(marks)) == 2
         assert all(f"{mark}>\n{forged}\n</answer" in text for text, mark in zip(shown, marks, strict=True))
+
+
+DIALECTS: dict[str, dict[str, Any]] = {
+    "the plugin": {"plugins": [{"id": "fusion", "analysis_models": ["a", "b-70b"], "model": "w"}]},
+    "the tool": {
+        "tools": [{"type": "openrouter:fusion", "parameters": {"analysis_models": ["a", "b-70b"], "model": "w"}}],
+        "tool_choice": "required",
+    },
+    "the model": {"model": "openrouter/fusion"},
+    "LiteLLM": {"fusion": {"models": ["a", "b-70b"], "judge": {"model": "w"}}},
+}
+"""Ways to ask for a synthesis."""
+
+
+@both_ways
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_other_dialects(dialect: str, stream: bool, lab: Lab, tmp_path: Path) -> None:
+    """The answer is a synthesis, and carries the analysis with the models' names, the drafts, and who gave none."""
+    analysis = json.dumps(json.loads(ANALYSIS) | {"unique_insights": [{"model": "A", "insight": "wet"}]})
+    both = [Script(Say(analysis), Finish()), Script(Say("It is wet."), Finish())]
+    text = recipe(lab, "{url}", "vote").replace('judge = "j"', 'judge = "w"')
+    text = text.replace("panel = ['a', 'b-70b']", "panel = ['a', 'b-70b', 'gone']").replace(
+        "[fusions", '[members.gone]\nprovider = "lab"\nmodel = "gone"\nfirst_token_seconds = 0.5\n[fusions'
+    )
+    async with OpenAIUpstream({**drafts(gone=Script(Status(500))), "w": both}) as upstream:
+        async with running(text.replace("{url}", upstream.url), tmp_path) as daemon:
+            messages = [{"role": "user", "content": "Tell me about the sea."}]
+            status, body, _ = await daemon.ask(messages=messages, stream=stream, **DIALECTS[dialect])
+    assert (status, said(body, stream=stream)) == (200, "It is wet.")
+    chunks = [json.loads(line[6:]) for line in body.splitlines() if line.startswith("data: {")] if stream else [json.loads(body)]
+    [told] = [chunk["fusion"] for chunk in chunks if "fusion" in chunk]
+    assert told["analysis"]["unique_insights"][0]["model"] in ("a", "b-70b")
+    assert {draft["model"]: draft["content"] for draft in told["responses"]} == {"a": "It is wet.", "b-70b": "It is salty. It is 4 km deep."}
+    assert [failed["model"] for failed in told["failed_models"]] == (["gone"] if dialect == "the model" else [])
+
+
+async def test_openrouters_model_where_nobody_is_named_to_write(lab: Lab, tmp_path: Path) -> None:
+    """The most skilled of the panel compares and writes."""
+    scripts = drafts()
+    large = scripts["b-70b"]
+    async with OpenAIUpstream(scripts | {"b-70b": [large, Script(Say(ANALYSIS), Finish()), Script(Say("It is deep."), Finish())]}) as upstream:
+        async with running(lab(upstream.url, "a", "b-70b", strategy="adaptive"), tmp_path) as daemon:
+            messages = [{"role": "user", "content": "Tell me about the sea."}]
+            status, body, _ = await daemon.ask(model="openrouter/fusion", messages=messages)
+            assert (status, said(body, stream=False)) == (200, "It is deep.")
+            assert [call.model for call in upstream.chats].count("b-70b") == 3
+
+
+@both_ways
+async def test_a_revision_that_stands(stream: bool, lab: Lab, tmp_path: Path) -> None:
+    """A judge that prefers it wherever it is shown."""
+    judge = [
+        Script(Say(json.dumps({"blocking": FLAW, "minor": []})), Finish()),
+        *(Script(Say(f'{{"winner": "{letter}"}}'), Finish()) for letter in "AB"),
+    ]
+    decisions = set()
+    for order in (judge, [judge[0], judge[2], judge[1]]):
+        scripts = drafts(w=Script(Say("It is wet, salty and deep."), Finish()))
+        async with OpenAIUpstream({**scripts, "j": order}) as upstream, running(recipe(lab, upstream.url, "refine"), tmp_path) as daemon:
+            messages = [{"role": "user", "content": "Tell me about the sea."}]
+            status, body, _ = await daemon.ask(messages=messages, stream=stream, seed=3, fusion={"trace": True})
+            trace = traced(body, stream=stream)
+            assert status == 200
+            revised = trace["decision"] == "revised"
+            assert said(body, stream=stream) == ("It is wet, salty and deep." if revised else "It is salty. It is 4 km deep.")
+            decisions.add(trace["decision"])
+    assert decisions == {"revised", "draft_kept"}

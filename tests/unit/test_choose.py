@@ -94,6 +94,8 @@ def test_what_is_to_be_filled_in(asked: str) -> None:
         "What should a good title of a novel about whales tell its readers, and why?",
         "### Task:\nRespond to the user query using the provided context. Why is the sea salty, and what does it mean for fish?",
         "Explain what a commit is and why messages matter.",
+        "What is the name of the chat program that came with Windows 95?",
+        "What was discussed in the session that gave the treaty its name?",
     ],
 )
 def test_what_only_looks_like_a_chore(asked: str) -> None:
