@@ -91,7 +91,7 @@ def founded(answer: Transcript, known: Sources) -> Transcript:
     check = Check(known)
     try:
         check.feed(answer.text)
-        check.rest(cut=False)
+        check.rest(cut=answer.end is not None and answer.end.reason == "length")
     except Invented as error:
         raise Unfounded(f"the synthesis was rejected: {error}") from error
     return answer

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Container, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -66,10 +66,9 @@ async def refine(plan: Plan, members: Gathering) -> AsyncGenerator[Outcome, None
             yield Progress(member=call.voice, status=draft.end.error.reason)
             continue
         yield Progress(member=call.voice, status="answered")
-        revising = _Revising(plan, members, call, draft)
+        revising = _Revising(plan, members, call, draft, silent=failures)
         while revising.goes_on:
             await revising.round()
-            yield Progress(member=revising.voice, status="answered")
         for event in revising.outcome("fallback" if failures else None):
             yield event
         return
@@ -77,12 +76,13 @@ async def refine(plan: Plan, members: Gathering) -> AsyncGenerator[Outcome, None
 
 
 class _Revising:
-    """What stands, by its voice, and how it came about."""
+    """What stands, by its voice, and how it came about. `silent`: the voices that were asked for a draft before, and failed."""
 
-    def __init__(self, plan: Plan, members: Gathering, drafter: Call, draft: Transcript) -> None:
+    def __init__(self, plan: Plan, members: Gathering, drafter: Call, draft: Transcript, *, silent: Container[str]) -> None:
         self._plan = plan
         self._members = members
         self._drafter = drafter.member
+        self._silent = silent
         self._round = 0
         self._answer = draft
         self._why: Degraded | None = None
@@ -117,10 +117,10 @@ class _Revising:
         self._reason, self._why = reason, why
 
     def _critic(self) -> Member | None:
-        """Somebody of another family than the drafter's, the judge before the panel in its order; else anybody else."""
+        """Who has not just failed, of another family than the drafter's if there is one; the judge before the panel in its order."""
         others = [self._plan.judge, *(call.member for call in self._plan.calls)]
         able = [member for member in others if member and member.name != self._drafter.name]
-        return next((member for member in able if member.family != self._drafter.family), next(iter(able), None))
+        return min(able, key=lambda member: (member.name in self._silent, member.family == self._drafter.family), default=None)
 
     async def _criticised(self, critic: Member) -> list[Any] | None:
         """What is blocking; None where the critic failed."""

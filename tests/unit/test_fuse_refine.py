@@ -100,6 +100,9 @@ async def test_another_drafts_where_the_first_fails() -> None:
     stage = Bench({"a": [BOOM], "b": ["It is wet."], "a (critic)": [FINE]}, "")
     decided, text, _ = await fused(question(PROSE), catalog("a", "b", strategy="refine"), stage)
     assert (text, decided.degraded) == ("It is wet.", ("fallback",))
+    others = Bench({"a": [BOOM], "b": ["It is wet."], "c (critic)": [FINE]}, "")
+    await fused(question(PROSE), catalog("a", "b", "c", strategy="refine", facts={"a": {"family": "qwen"}}), others)
+    assert [call.member.name for call in others.asked] == ["a", "b", "c"]  # not who has just failed
     with pytest.raises(AllFailed) as failed:
         await fused(question(PROSE), catalog("a", "b", strategy="refine"), Stage({"a": [BOOM], "b": [LATE]}))
     assert set(failed.value.failures) == {"a", "b"}
