@@ -1,6 +1,6 @@
 """How a request is answered: what its fusion says, and what it is itself. Pure.
 
-`adaptive` chooses by rules that ask nobody. It fuses where that was measured to help: answers that can be counted, and prose with a strong writer.
+`adaptive` chooses by rules that ask nobody. It fuses answers that can be counted, and prose where the writer is strong.
 It does not where one answer is as good or better: the small chores of clients, code to be filled in, tools, draws, creative writing.
 """
 
@@ -23,7 +23,7 @@ from fusiond.task import about_code, question_of
 Because = Literal["actor", "no_key"]
 
 STRONG_SIZE = 24.0
-"""Billions of parameters from which on a member's synthesis was seen to be better than the drafts."""
+"""Billions of parameters from which on a member may write for others: a rule of thumb, since nothing here measures how well it writes."""
 
 DRAFT_TOKENS = 1000
 """Of a draft, as long as nobody has written it."""
