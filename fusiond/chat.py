@@ -106,7 +106,10 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overrides:
-    """What one request changes of the fusion it names; None: nothing. `said`: the body's fields that say so, where they are none of `fusion`."""
+    """What one request changes of the fusion it names; None: nothing. `said`: the body's fields that say so, where they are none of `fusion`.
+
+    `analysis`: the answer carries the judge's comparison and the drafts, as the dialect has it in which a synthesis was asked for.
+    """
 
     strategy: str | None = None
     panel: tuple[str, ...] | None = None
@@ -114,6 +117,7 @@ class Overrides:
     writer: str | None = None
     trace: bool = False
     progress: bool = False
+    analysis: bool = False
     said: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
     def where(self, wish: str) -> str:

@@ -17,7 +17,7 @@
     |- AllFailed                     502/504 all_members_failed      the members': carries every one's reason
     |- SchemaFailed                  502     schema                  nobody's answer is a document of the form that was asked for
     '- MemberError                   502     (its `reason`)          one member's, a value inside `Failed`
-       |- Unreachable, Rejected, Garbled, Truncated, Empty, Misshapen, ContextTooSmall, Unwilling, Cooling, TooDear, LeftOut
+       |- Unreachable, Rejected, Garbled, Truncated, Empty, Misshapen, Unfounded, ContextTooSmall, Unwilling, Cooling, TooDear, LeftOut
        '- TimedOut                  504     timed_out
           '- NoTime                         deadline
 
@@ -250,6 +250,12 @@ class Misshapen(MemberError):
     """The answer is not in the form that was asked for."""
 
     reason = "schema"
+
+
+class Unfounded(MemberError):
+    """A synthesis has something exact that no draft has."""
+
+    reason = "synthesis_rejected"
 
 
 class ContextTooSmall(MemberError):

@@ -5,38 +5,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
 
 from fusiond.call import Call
 from fusiond.catalog import Catalog, Fusion, Member, look_up
 from fusiond.chat import Request
-from fusiond.code.request import Coding, coding
+from fusiond.choose import Because, Company, aim, choose
+from fusiond.code.request import Coding
 from fusiond.config.tree import FusionConfig, Privacy, Seat, StrategyName
 from fusiond.eligible import Skipped, Terms, sorted_out, terms
 from fusiond.errors import BadRequest, ContextExceeded, Forbidden, FusiondError, OverBudget, Unavailable
-from fusiond.keys import Wanted, wanted
+from fusiond.keys import Wanted
 from fusiond.overrides import overridden, refuse_overrides
 from fusiond.policy.belief import Model, Voter, skills
 from fusiond.policy.bound import Bound
 from fusiond.policy.budget import Caps
-from fusiond.policy.traffic import Traffic, rank
+from fusiond.policy.traffic import Traffic
 from fusiond.situation import Situation
 from fusiond.task import routed
 from fusiond.tuned import for_kind, skilled
+from fusiond.turns import by_skill, call_of, calls_of, in_turn, voters_of
 
-Because = Literal["actor", "no_key"]
+HELPERS: Mapping[StrategyName, tuple[str, ...]] = {
+    "select": ("judge",),
+    "synthesize": ("judge", "writer"),
+    "refine": ("judge", "writer"),
+}
+"""Who is asked besides the panel."""
 
 UNKNOWN_WAIT = 10
 """Seconds after which to ask again, where nobody knows when a member is back."""
 
 PANEL_SHARE = 0.7
 """Of a fusion's time, where somebody is asked after the panel: he needs the rest."""
-
-USUAL_CALL = (1000, 500)
-"""Tokens of a prompt and an answer by which paid members are ranked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,16 +48,17 @@ class Plan:
 
     `calls` are the panel's in its order, further samples included; for `single` they are the order of takeover. `escalation`: who may be asked
     besides in a cascade, in this order. `voters` are the voices of both with what the vote needs to know of them. `because`: why a strategy other
-    than the fusion's was chosen. `code`: what code is wanted, where answers are chosen by what theirs does. `caps` None: nothing may be paid;
-    `bound`: what the prompt may be billed for, where somebody of the panel is paid; `final`: a call that is too dear ends the request. `deadline` is
-    absolute, seconds on the loop's clock, `time` the wall's when it was made; `grace` seconds after the quorum. `ignored`: limits of the client's
-    that are looser than ours.
+    than the fusion's was chosen; `reason`: the same in words. `code`: what code is wanted, where answers are chosen by what theirs does.
+    `rounds`: layers of a synthesis, revisions of a draft. `caps` None: nothing may be paid; `bound`: what the prompt may be billed for, where
+    somebody of the panel is paid; `final`: a call that is too dear ends the request. `deadline` is absolute, seconds on the loop's clock, `time` the
+    wall's when it was made; `grace` seconds after the quorum. `ignored`: limits of the client's that are looser than ours.
     """
 
     request: Request
     fusion: str | None
     strategy: StrategyName
     because: Because | None
+    reason: str | None
     wanted: Wanted | None
     code: Coding | None
     calls: tuple[Call, ...]
@@ -63,6 +67,7 @@ class Plan:
     judge: Member | None
     writer: Member | None
     skipped: tuple[Skipped, ...]
+    rounds: int
     quorum: int | None
     grace: float
     deadline: float
@@ -81,11 +86,14 @@ class Plan:
     def paid(self) -> int:
         """How many paid calls it may make at the most; of those that take over from each other, one."""
         panel = sum(call.member.paid for call in self.calls)
-        beside = (*(call.member for call in self.escalation), *self._beside())
-        return max(1, (min(panel, 1) if self.strategy == "single" else panel) + sum(member.paid for member in beside if member))
+        if self.strategy in ("single", "refine"):
+            panel = min(panel, 1)
+        again = panel * (self.rounds - 1) if self.strategy == "synthesize" else 0
+        beside = (*(call.member for call in self.escalation), *self._beside() * self.rounds)
+        return max(1, panel + again + sum(member.paid for member in beside if member))
 
     def _beside(self) -> tuple[Member | None, ...]:
-        """Who is asked after the panel, once for each call: the judge of a selection is asked twice, an analysis is made only for a writer."""
+        """Who is asked after the panel in each round, once for each call: a judge picks twice, an analysis is made only for a writer."""
         match self.strategy:
             case _ if self.code:
                 return self.judge, self.judge
@@ -93,6 +101,9 @@ class Plan:
                 return self.judge, self.judge
             case "synthesize" if self.writer:
                 return self.judge or self.writer, self.writer
+            case "refine":
+                helper = self.judge or max((call.member for call in self.calls), key=lambda member: member.paid)
+                return helper, self.writer or helper, helper, helper
         return ()
 
     @property
@@ -142,37 +153,43 @@ def sought(request: Request, catalog: Catalog) -> Fusion | Member:
 def _planned(request: Request, fusion: Fusion, catalog: Catalog, situation: Situation, named: Member | None = None) -> Plan:
     config, limits = fusion.config, terms(request, fusion, situation)
     deadline = situation.now + (named.total_seconds if named else config.deadline_seconds)
-    strategy, because, key, code = _strategy(request, fusion)
-    fusion, tuned = for_kind(fusion, key)
+    aimed = aim(request, fusion)
+    fusion, tuned = for_kind(fusion, aimed.key)
     calls, escalation, unable = _askable(request, fusion, catalog, limits, deadline)
-    judge, writer, absent = _judge_and_writer(fusion, "select" if code else strategy, catalog, limits)
-    skipped = _once([*unable, *absent])
+    helpers, absent = _helpers(fusion, catalog, limits)
+    company = Company(calls=calls, escalation=escalation, skipped=unable, runs_code=situation.run_code, **helpers)
+    choice = choose(request, fusion, aimed, company)
+    roles = HELPERS.get("select" if choice.code else choice.strategy, ())
+    judge, writer = (helpers[role] if role in roles else None for role in ("judge", "writer"))
+    if choice.strategy == "synthesize" and calls and not fusion.writer:
+        writer = by_skill(calls, situation)[0].member
+    skipped = _once([*unable, *(skip for role, skip in absent.items() if role in (*roles, *choice.lacks))])
     _refuse_dear(skipped, situation)
     if not calls + escalation:
         raise _nobody(fusion, unable, situation)
-    if because == "no_key" and judge is None:
-        strategy = "single"
-    unheard = _unheard(request, [*calls, *escalation])
-    if strategy == "single" and named is None:
-        calls, escalation = _taking_over(_in_order([call for call in calls if call.sample == 1], escalation, because, situation)), []
-    if strategy in ("single", "race"):
+    unheard, key = _unheard(request, [*calls, *escalation]), choice.wanted
+    calls, escalation = in_turn(choice, calls, escalation, situation) if named is None else (calls, [])
+    if choice.strategy in ("single", "race"):
         calls = [replace(call, relayed=True) for call in calls]
-    elif judge or writer or escalation or code:
-        calls = [replace(call, deadline=situation.now + PANEL_SHARE * config.deadline_seconds) for call in calls]
+    elif judge or writer or escalation or choice.code or choice.strategy == "refine":
+        share = PANEL_SHARE / config.rounds if choice.strategy in ("synthesize", "refine") else PANEL_SHARE
+        calls = [replace(call, deadline=situation.now + share * config.deadline_seconds) for call in calls]
     traffic = situation.traffic.get((f"fusion/{fusion.name}", key.kind), Traffic()) if key else Traffic()
     return Plan(
         request=request,
         fusion=None if named else fusion.name,
-        strategy=strategy,
-        because=because,
+        strategy=choice.strategy,
+        because=choice.because,
+        reason=choice.reason,
         wanted=key,
-        code=replace(code, run=situation.run_code) if code else None,
+        code=replace(choice.code, run=situation.run_code) if choice.code else None,
         calls=tuple(calls),
         escalation=tuple(escalation),
-        voters=skilled(_voters([*calls, *escalation], situation), tuned),
+        voters=skilled(voters_of([*calls, *escalation], situation), tuned),
         judge=judge,
         writer=writer,
         skipped=skipped,
+        rounds=config.rounds,
         quorum=config.quorum,
         grace=config.grace_seconds,
         deadline=deadline,
@@ -192,10 +209,10 @@ def _planned(request: Request, fusion: Fusion, catalog: Catalog, situation: Situ
 def _askable(request: Request, fusion: Fusion, catalog: Catalog, limits: Terms, deadline: float) -> tuple[list[Call], list[Call], list[Skipped]]:
     """The panel's calls, those of a cascade's escalation, and who of both is left out."""
     able, unable = sorted_out(limits, [catalog.members[seat.member] for seat in fusion.panel])
-    calls = [call for seat in fusion.panel if seat.member in able for call in _calls(request, able[seat.member], seat, deadline)]
-    helped = fusion.escalate if fusion.config.strategy == "cascade" else ()
+    calls = [call for seat in fusion.panel if seat.member in able for call in calls_of(request, able[seat.member], seat, deadline)]
+    helped = fusion.escalate if fusion.config.strategy in ("cascade", "adaptive") else ()
     askable, unaskable = sorted_out(limits, [catalog.members[name] for name in helped])
-    return calls, [_called(request, member, deadline) for member in askable.values()], [*unable, *unaskable]
+    return calls, [call_of(request, member, deadline) for member in askable.values()], [*unable, *unaskable]
 
 
 def _unheard(request: Request, calls: Sequence[Call]) -> tuple[str, ...]:
@@ -207,35 +224,16 @@ def _unheard(request: Request, calls: Sequence[Call]) -> tuple[str, ...]:
     return ("tools",)
 
 
-def _strategy(request: Request, fusion: Fusion) -> tuple[StrategyName, Because | None, Wanted | None, Coding | None]:
-    """How the request is answered, why not as the fusion says, what is counted, and what code is wanted."""
-    strategy, because = _as_the_request_is(request, fusion.config.strategy)
-    if strategy not in ("vote", "cascade", "select"):
-        return strategy, because, None, None
-    kind = fusion.config.kind if request.format is None else None  # a document that was asked for is a document, whatever the fusion is for
-    code = _coding(request, fusion)
-    if strategy != "select" and (key := wanted(request, kind)) and not (code and code.certain and kind is None and key.kind in ("number", "text")):
-        return strategy, because, key, None
-    if code or strategy == "select":
-        return strategy, because, None, code
-    return ("select" if strategy == "vote" and fusion.judge else "single"), "no_key", None, None
-
-
-def _coding(request: Request, fusion: Fusion) -> Coding | None:
-    """What code is wanted, where there is a choice between answers, and something to choose by."""
-    if sum(seat.samples for seat in fusion.panel) + len(fusion.escalate) < 2:
-        return None
-    code = coding(request)
-    return code if code and (code.readable or fusion.judge) else None
-
-
-def _judge_and_writer(fusion: Fusion, strategy: StrategyName, catalog: Catalog, limits: Terms) -> tuple[Member | None, Member | None, list[Skipped]]:
-    """The judge and the writer, where the strategy needs them and they may be asked: one reads the request as text, the other has it as it is."""
-    judge = fusion.judge if strategy in ("select", "synthesize") else None
-    writer = fusion.writer if strategy == "synthesize" else None
-    judges, unable = sorted_out(limits.judging(), [catalog.members[judge]] if judge else [])
-    writers, unfit = sorted_out(limits, [catalog.members[writer]] if writer else [])
-    return next(iter(judges.values()), None), next(iter(writers.values()), None), [*unable, *unfit]
+def _helpers(fusion: Fusion, catalog: Catalog, limits: Terms) -> tuple[dict[str, Member | None], dict[str, Skipped]]:
+    """The judge and the writer as far as they may be asked, and why they may not: one reads the request as text, the other has it as it is."""
+    helpers: dict[str, Member | None] = {}
+    absent: dict[str, Skipped] = {}
+    for role, name, wanted in (("judge", fusion.judge, limits.judging()), ("writer", fusion.writer, limits)):
+        able, unable = sorted_out(wanted, [catalog.members[name]] if name else [])
+        helpers[role] = next(iter(able.values()), None)
+        if unable:
+            absent[role] = unable[0]
+    return helpers, absent
 
 
 def _once(skipped: Iterable[Skipped]) -> tuple[Skipped, ...]:
@@ -254,15 +252,6 @@ def _refuse_dear(skipped: Iterable[Skipped], situation: Situation) -> None:
     """Raises OverBudget where the budget says to reject, and somebody is left out for it."""
     if _final(situation) and (dear := [skip for skip in skipped if skip.reason == "budget"]):
         raise OverBudget(f"nobody is asked, since budget.when_exhausted is 'reject' ({_told(dear)})", param="model")
-
-
-def _as_the_request_is(request: Request, strategy: StrategyName) -> tuple[StrategyName, Because | None]:
-    """What the request makes of the fusion's strategy: tools need one actor, and JSON is voted on."""
-    if strategy not in ("single", "race") and (request.tools or any(message.role == "tool" for message in request.messages)):
-        return "single", "actor"
-    if strategy in ("select", "synthesize") and request.format is not None:
-        return "vote", None
-    return strategy, None
 
 
 def _nobody(fusion: Fusion, skipped: Sequence[Skipped], situation: Situation) -> FusiondError:
@@ -284,66 +273,3 @@ def _nobody(fusion: Fusion, skipped: Sequence[Skipped], situation: Situation) ->
 
 def _told(skipped: Iterable[Skipped]) -> str:
     return "; ".join(f"{skip.member.name}: {skip.why}" for skip in skipped)
-
-
-def _calls(request: Request, member: Member, seat: Seat, deadline: float) -> list[Call]:
-    """One call for each sample. A seat's own temperature stands; with a seed, every sample has a seed of its own."""
-    calls = []
-    for draw in range(seat.samples):
-        sampling = request.sampling
-        if seat.temperature is not None:
-            sampling = replace(sampling, temperature=seat.temperature)
-        if draw and sampling.seed is not None:
-            sampling = replace(sampling, seed=sampling.seed + draw)
-        voice = f"{member.name}#{draw + 1}" if draw else member.name
-        calls.append(Call(voice=voice, sample=draw + 1, member=member, request=replace(request, sampling=sampling), deadline=deadline))
-    return calls
-
-
-def _called(request: Request, member: Member, deadline: float) -> Call:
-    return Call(voice=member.name, member=member, request=request, deadline=deadline)
-
-
-def _in_order(calls: list[Call], escalation: list[Call], because: Because | None, situation: Situation) -> list[Call]:
-    """The order of takeover: the panel's own for `single`; where one is to answer for all, the most skilled first, and last who may be paid.
-
-    For tools, whoever can call them comes before those who cannot.
-    """
-    match because:
-        case None:
-            return calls
-        case "no_key":
-            return [*_by_skill(calls, situation), *escalation]
-        case "actor":
-            able, unable = ([[call for call in some if call.member.tools is tools] for some in (calls, escalation)] for tools in (True, False))
-            return [*_by_skill(able[0], situation), *able[1], *_by_skill(unable[0], situation), *unable[1]]
-
-
-def _taking_over(calls: list[Call]) -> list[Call]:
-    """Only the last is worth waiting for: nobody is there to take over from it."""
-    *before, last = calls
-    return [*(replace(call, patient=False) for call in before), last]
-
-
-def _by_skill(calls: list[Call], situation: Situation) -> list[Call]:
-    ranked = {voter.name: skill for voter, skill in skills(Model(), _voters(calls, situation)).items()}
-    return sorted(calls, key=lambda call: -ranked[call.voice])
-
-
-def _voters(calls: Sequence[Call], situation: Situation) -> tuple[Voter, ...]:
-    """What the vote needs to know of each voice. Paid ones rank by what a usual call costs."""
-    tariffs = {call.voice: call.member.tariff for call in calls if call.member.paid}
-    prices = {voice: float(tariff.expected(*USUAL_CALL, situation.time)) for voice, tariff in tariffs.items() if tariff}
-    dearest = max(prices.values(), default=0.0)
-    return tuple(
-        Voter(
-            name=call.voice,
-            paid=call.member.paid,
-            reasoning=call.member.reasoning,
-            size=call.member.size,
-            rank=rank(price, dearest) if (price := prices.get(call.voice)) else 1.0,
-            member=call.member.name,
-            prior=call.member.skill,
-        )
-        for call in calls
-    )

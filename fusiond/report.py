@@ -10,10 +10,12 @@ from typing import Any, Literal
 from fusiond.config.tree import Place
 from fusiond.events import Usage
 
-Role = Literal["panel", "judge", "writer"]
+Role = Literal["panel", "drafter", "judge", "critic", "writer"]
 Status = Literal["answered", "abstained", "failed", "timed_out", "cancelled", "skipped"]
-Decision = Literal["relayed", "first", "agreed", "majority", "weighted", "escalated", "merged", "selected", "synthesized", "actor", "no_key"]
-Degraded = Literal["budget", "privacy", "offline", "output_capped", "quorum", "deadline", "judge_failed", "fallback", "members"]
+Decision = Literal[
+    "relayed", "first", "agreed", "majority", "weighted", "escalated", "merged", "selected", "synthesized", "revised", "draft_kept", "actor", "no_key"
+]
+Degraded = Literal["budget", "privacy", "offline", "output_capped", "quorum", "deadline", "judge_failed", "synthesis_rejected", "fallback", "members"]
 
 
 def plain(usd: Decimal) -> str:
@@ -51,7 +53,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A finished request.
+    """A finished request. `reason`: why it was answered by this strategy, or not as it was meant to be, in a few words.
 
     `fields`: of a JSON document, the chance that each of its fields is right, by JSON pointer.
     `prompt_tokens` and `completion_tokens` describe the client's prompt and the delivered answer; `estimated`: the member did not count them, so
@@ -62,6 +64,7 @@ class Report:
     decision: Decision | None = None
     confidence: float | None = None
     agreement: float | None = None
+    reason: str | None = None
     key: str | None = None
     fields: Mapping[str, float] = field(default_factory=dict)
     analysis: Mapping[str, Any] | None = None

@@ -5,15 +5,24 @@ from __future__ import annotations
 from fusiond.chat import Request
 from fusiond.config.tree import Conditions, RouteConfig, Task
 from fusiond.eligible import USUAL_BYTES_PER_TOKEN, text_bytes
-from fusiond.keys import wanted, wants_code
+from fusiond.keys import cues, is_chore, wanted
 
 
 def task(request: Request) -> Task:
     """The kind of vote key that it asks for, else code where it is about code, else prose."""
     if asked := wanted(request):
         return asked.kind
-    question = next((message.text for message in reversed(request.messages) if message.role == "user"), "")
-    return "code" if "```" in question or wants_code(request) else "prose"
+    return "code" if about_code(question_of(request)) and not is_chore(request) else "prose"
+
+
+def question_of(request: Request) -> str:
+    """What the user said last."""
+    return next((message.text for message in reversed(request.messages) if message.role == "user"), "")
+
+
+def about_code(question: str) -> bool:
+    """Whether code is asked for, or shown."""
+    return "```" in question or cues.CODE.search(cues.shortened(question)) is not None
 
 
 def routed(request: Request, routes: tuple[RouteConfig, ...], otherwise: str) -> str:

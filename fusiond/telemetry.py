@@ -55,6 +55,7 @@ def reported(plan: Plan, parts: Parts, decided: Decided, bill: Bill, now: float)
         decision=decided.decision,
         confidence=decided.confidence,
         agreement=decided.agreement,
+        reason=decided.reason or plan.reason,
         key=decided.document.key if decided.document else decided.keys.get(decided.voice),
         fields=decided.document.fields if decided.document else {},
         analysis=decided.analysis,

@@ -57,11 +57,11 @@ class Stage:
 
 
 def catalog(*members: str, facts: Mapping[str, Mapping[str, Any]] | None = None, samples: int = 1, **fusion: Any) -> Catalog:
-    """Members of those names (and judges and writers), and `default`, a fusion of them. `facts`: of single members."""
+    """Members of those names (and judges and writers), and `default`, a fusion of them, by default a vote. `facts`: of single members."""
     extra = [name for name in (fusion.get("judge"), fusion.get("writer"), *fusion.get("escalate", ())) if name and name not in members]
     made = {name: member(name=name, model=name, **(facts or {}).get(name, {})) for name in [*members, *extra]}
     seats = tuple(Seat(member=name, samples=samples) for name in members)
-    config = FusionConfig(panel=seats, **fusion)
+    config = FusionConfig(**{"strategy": "vote", "panel": seats, **fusion})
     default = Fusion(name="default", config=config, panel=seats, escalate=config.escalate, judge=config.judge, writer=config.writer or config.judge)
     return Catalog(members=made, fusions={"default": default})
 

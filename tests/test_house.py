@@ -17,7 +17,7 @@ LONGEST_FILE = 350
 LAYERS = [
     {"errors", "chat", "events", "config", "catalog", "report", "call", "guard", "guess", "places", "tariff"},
     {"wire", "members", "keys", "policy", "merge", "resolve"},
-    {"plan", "fuse", "telemetry", "situation", "eligible", "task", "tuned"},
+    {"plan", "choose", "fuse", "telemetry", "situation", "eligible", "task", "tuned", "turns"},
     {"run", "revision", "keep", "purse", "bills"},
     {"server", "handler", "accounts", "admin", "reload", "systemd"},
     {"daemon"},

@@ -23,7 +23,7 @@ from fusiond.scoring.recorded import read_recorded
 from fusiond.scoring.replay import Recorded, Said, Voice
 from fusiond.scoring.tuning import FEWEST, Finding, Result, tuned
 
-COUNTING = ("vote", "cascade")
+COUNTING = ("vote", "cascade", "adaptive")
 USUAL_CALL = Said(key=None, prompt_tokens=1000, completion_tokens=500)
 """By which paid members are ranked."""
 
@@ -68,7 +68,7 @@ def _fusion(status: Mapping[str, Any], name: str, model: str) -> Mapping[str, An
     if fusion is None:
         raise Trouble(f"there is no fusion '{model}' (there are {', '.join(f'fusion/{known}' for known in status['fusions'])})")
     if fusion["strategy"] not in COUNTING:
-        raise Trouble(f"{model} does not count answers: only the strategies {' and '.join(COUNTING)} can be tuned")
+        raise Trouble(f"{model} does not count answers: only the strategies {', '.join(COUNTING)} can be tuned")
     return fusion
 
 

@@ -44,6 +44,7 @@ _PROSE = re.compile(
     r"\b(?:write|compose|draft)\b[^.\n]{0,30}\b(?:poem|essay|story|song|haiku|lyrics|limerick|article|blog post|e?-?mail|letter|tweet)\b",
     re.IGNORECASE,
 )
+_EXPLAINED = re.compile(r"^\W{0,4}(?:please )?(?:explain|describe|summari[sz]e|what|why|how does|walk me through)\b", re.IGNORECASE)
 _DEFINED = re.compile(r"\bdef ([A-Za-z]\w{0,60})\(")
 _FENCED = re.compile(r"^```\w{0,20}\n(.{1,20000}?)^```", re.MULTILINE | re.DOTALL)
 _CODE_BEGINS = re.compile(r"^(?:from \w|import \w|(?:async )?def \w|class \w|@\w)", re.MULTILINE)
@@ -85,7 +86,8 @@ def coding(request: Request) -> Coding | None:
 
 def _wants_code(question: str) -> bool:
     short = cues.shortened(question)
-    return not (cues.is_literal(short) or _PROSE.search(short)) and any(cue.search(short) for cue in (cues.CODE, _UNFINISHED, _TESTED))
+    prose = cues.is_literal(short) or _PROSE.search(short) or _EXPLAINED.search(short)
+    return not prose and any(cue.search(short) for cue in (cues.CODE, _UNFINISHED, _TESTED))
 
 
 def _language(question: str) -> str:

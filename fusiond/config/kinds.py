@@ -10,7 +10,7 @@ from fusiond.config.tree import FusionConfig, KeyKind, KindConfig
 
 Path = tuple[Key, ...]
 
-COUNTING = ("vote", "cascade")
+COUNTING = ("vote", "cascade", "adaptive")
 """Strategies in which answers are counted."""
 
 
@@ -18,7 +18,7 @@ def broken_kinds(path: Path, fusion: FusionConfig) -> Iterator[Fault]:
     """Everything in the tables `kinds` of one fusion that breaks a rule."""
     kinds = get_args(KeyKind)
     if fusion.kinds and fusion.strategy not in COUNTING:
-        yield Fault(path=(*path, "kinds"), reason=f"is for the strategies {' and '.join(COUNTING)}")
+        yield Fault(path=(*path, "kinds"), reason="is for the strategies vote, cascade and adaptive")
     seats = [seat.member for seat in fusion.panel]
     for name, kind in fusion.kinds.items():
         if name not in kinds:
@@ -31,8 +31,8 @@ def broken_kinds(path: Path, fusion: FusionConfig) -> Iterator[Fault]:
 
 
 def _figures(path: Path, kind: KindConfig, fusion: FusionConfig) -> Iterator[Fault]:
-    if kind.thrift is not None and fusion.strategy != "cascade":
-        yield Fault(path=(*path, "thrift"), reason="is for the strategy cascade")
+    if kind.thrift is not None and fusion.strategy == "vote":
+        yield Fault(path=(*path, "thrift"), reason="is for the strategies cascade and adaptive")
     elif kind.thrift is not None and kind.thrift < 0:
         yield Fault(path=(*path, "thrift"), reason="must be at least 0")
     for member, skill in kind.skills.items():

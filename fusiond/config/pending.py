@@ -10,22 +10,17 @@ from fusiond.config.source import Table
 KEYS: tuple[tuple[str, ...], ...] = (
     *((table,) for table in ("local", "idle")),
     ("server", "allow_adhoc"),
-    *(("fusions", "*", key) for key in ("calibrate", "rounds")),
+    ("fusions", "*", "calibrate"),
 )
-STRATEGIES = ("refine", "adaptive")
 
 
 def take_out(table: Table) -> list[Fault]:
     """Remove from *table* what is not supported yet, and say so."""
     faults = []
-    for way in (*KEYS, ("fusions", "*", "strategy")):
+    for way in KEYS:
         for path, holder in _holders(table, way):
-            if way[-1] != "strategy":
-                faults.append(Fault(path=path, reason="not supported yet"))
-                del holder[way[-1]]
-            elif holder["strategy"] in STRATEGIES:
-                faults.append(Fault(path=path, reason=f"'{holder['strategy']}' is not supported yet"))
-                del holder["strategy"]
+            faults.append(Fault(path=path, reason="not supported yet"))
+            del holder[way[-1]]
     return faults
 
 

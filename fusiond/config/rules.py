@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from fusiond.config.address import Address, TcpAddress, parse_address
 from fusiond.config.errors import Fault, Key, nearest
 from fusiond.config.kinds import broken_kinds
+from fusiond.config.recipes import lacks
 from fusiond.config.secret import Secret
 from fusiond.config.tree import (
     PRIVATE_KEY,
@@ -45,6 +46,7 @@ AT_LEAST: Mapping[str, float] = {
     "samples": 1,
     "temperature": 0,
     "quorum": 1,
+    "rounds": 1,
     "grace_seconds": 0,
     "max_prompt_tokens": 1,
     "thrift": 0,
@@ -55,6 +57,7 @@ AT_LEAST: Mapping[str, float] = {
     "keep_days": 0,
 }
 AT_MOST: Mapping[str, int] = {
+    "rounds": 8,
     "input": 1_000_000,
     "output": 1_000_000,
     "per_request_usd": 1_000_000_000,
@@ -63,7 +66,7 @@ AT_MOST: Mapping[str, int] = {
     "max_cost_usd": 1_000_000_000,
     "keep_days": 36_500,
 }
-"""Amounts beyond these are mistakes, and would have more digits than are reckoned with."""
+"""What is beyond these is a mistake; amounts would have more digits than are reckoned with."""
 
 ABOVE_ZERO = ("heartbeat_seconds", "size", "first_token_seconds", "stall_seconds", "total_seconds", "deadline_seconds")
 
@@ -257,10 +260,7 @@ def _fusion(path: Path, fusion: FusionConfig, config: Config, names: Names) -> F
     for key, one in (("judge", fusion.judge), ("writer", fusion.writer)):
         if one:
             yield from _reference((*path, key), one, config, names, all_of=False)
-    if fusion.strategy == "select" and not fusion.judge:
-        yield Fault(path=(*path, "judge"), reason="is missing: select needs a judge")
-    if fusion.strategy == "synthesize" and not (fusion.judge or fusion.writer):
-        yield Fault(path=(*path, "writer"), reason="is missing: synthesize needs a writer or a judge")
+    yield from lacks(path, fusion) if path[1] not in names.undecided else ()
     yield from _escalation(path, fusion, config, names)
     votes = sum(seat.samples for seat in fusion.panel)
     if fusion.panel and fusion.quorum and fusion.quorum > votes and not any(seat.member.endswith("/*") for seat in fusion.panel):
@@ -293,10 +293,10 @@ def _escalation(path: Path, fusion: FusionConfig, config: Config, names: Names) 
         yield from _reference((*path, "escalate", index), name, config, names, all_of=False)
         if name and (name in seats or name in fusion.escalate[:index]):
             yield Fault(path=(*path, "escalate", index), reason=f"names {name!r}, who is asked already")
-    if fusion.strategy != "cascade" and path[1] not in names.undecided:
+    if fusion.strategy not in ("cascade", "adaptive") and path[1] not in names.undecided:
         for key in ("escalate", "thrift", "spend", "accept"):
             if getattr(fusion, key) != getattr(FusionConfig(), key):
-                yield Fault(path=(*path, key), reason="is for the strategy cascade")
+                yield Fault(path=(*path, key), reason="is for the strategies cascade and adaptive")
     if fusion.spend is not None and fusion.thrift != FusionConfig().thrift:
         yield Fault(path=(*path, "thrift"), reason="follows from spend by itself: leave one of the two out")
 

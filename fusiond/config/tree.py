@@ -13,7 +13,7 @@ from typing import Any, Literal
 from fusiond.config.secret import Secret
 
 Place = Literal["local", "lan", "remote"]
-StrategyName = Literal["single", "race", "vote", "select", "synthesize", "cascade"]
+StrategyName = Literal["single", "race", "vote", "select", "synthesize", "refine", "cascade", "adaptive"]
 KeyKind = Literal["choice", "number", "boolean", "label", "text", "json"]
 Task = Literal["code", "choice", "number", "boolean", "label", "text", "json", "prose"]
 """What a request is about, told from the request itself: code, one of the kinds of vote key, or anything else."""
@@ -142,10 +142,10 @@ class FusionConfig:
 
     `escalate`: who may be paid to join the panel of a cascade, in this order. `thrift`: what a mean call of the strongest of them must at least add
     to the chance of a right answer. `spend`: instead of it, the share of always asking that one which may be spent on average.
-    `accept`: confidence at which an answer stands unquestioned. `kinds`: by kind of vote key.
+    `accept`: confidence at which an answer stands unquestioned. `kinds`: by kind of vote key. `rounds`: layers of synthesize, revisions of refine.
     """
 
-    strategy: StrategyName = "vote"
+    strategy: StrategyName = "adaptive"
     panel: tuple[Seat, ...] = ()
     escalate: tuple[str, ...] = ()
     judge: str | None = None
@@ -155,6 +155,7 @@ class FusionConfig:
     accept: float = 1.0
     kind: KeyKind | None = None
     kinds: Mapping[str, KindConfig] = field(default_factory=dict)
+    rounds: int = 1
     quorum: int | None = None
     grace_seconds: float = 5.0
     deadline_seconds: float = 120.0

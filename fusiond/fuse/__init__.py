@@ -15,6 +15,7 @@ from fusiond.fuse.cascade import cascade
 from fusiond.fuse.code import code
 from fusiond.fuse.outcome import Decided, Outcome, Strategy
 from fusiond.fuse.race import race
+from fusiond.fuse.refine import refine
 from fusiond.fuse.select import select
 from fusiond.fuse.single import single
 from fusiond.fuse.synthesize import synthesize
@@ -28,6 +29,7 @@ STRATEGIES: Mapping[StrategyName, Strategy] = {
     "vote": vote,
     "select": select,
     "synthesize": synthesize,
+    "refine": refine,
     "cascade": cascade,
 }
 

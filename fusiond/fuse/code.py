@@ -22,8 +22,8 @@ from fusiond.errors import MemberError
 from fusiond.events import Transcript
 from fusiond.fuse.ballots import votes_of
 from fusiond.fuse.drafts import Drafts
+from fusiond.fuse.judge import preferred
 from fusiond.fuse.outcome import Decided, Outcome, nobody, verbatim
-from fusiond.fuse.select import picked
 from fusiond.merge import Gathering, together
 from fusiond.plan import Plan
 from fusiond.policy.belief import Model, verdict
@@ -118,7 +118,7 @@ class _Bench:
         if plan.judge is None:
             return plan.most_skilled(voices), "skill", ()
         shown = [plan.most_skilled(same) for same in alike.values()] or voices
-        picks = await picked(plan, plan.judge, members, {voice: self.answers[voice] for voice in shown})
+        picks = await preferred(plan, plan.judge, members, {voice: self.answers[voice].text for voice in shown})
         return (plan.most_skilled(picks), "judge", ()) if picks else (plan.most_skilled(voices), "skill", ("judge_failed",))
 
     def _largest(self, alike: Mapping[str, Sequence[str]]) -> Sequence[str]:

@@ -35,7 +35,8 @@ class Decided:
     """What stands: who delivers, how that came about, and how sure it is. `keys`: what each voice says; None: nothing that can be counted.
 
     `document`: of JSON, what the members' documents come to, field by field; only where it is `merged` it is delivered as it stands there.
-    Of a cascade: `heard`, what it tells of its kind of traffic, and `otherwise`, what the strongest alone would have cost (USD).
+    `reason`: why it is not what was meant, where that needs to be said. Of a cascade: `heard`, what it tells of its kind of traffic, and `otherwise`,
+    what the strongest alone would have cost (USD).
     """
 
     voice: str
@@ -46,6 +47,7 @@ class Decided:
     document: Merged | None = None
     analysis: Mapping[str, Any] | None = None
     degraded: tuple[Degraded, ...] = ()
+    reason: str | None = None
     heard: Heard | None = None
     otherwise: Decimal | None = None
 

@@ -1,29 +1,42 @@
-"""How candidates are shown to a judge or writer: anonymous, in a seeded order, fenced as data by a word that no candidate can know."""
+"""How candidates are shown to a judge or writer: anonymous, in a seeded order, fenced as data by a word that no candidate can know.
+
+Every prompt has a fence of its own: a member that was shown one knows it, and may be asked again.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from string import ascii_uppercase
 from typing import Any, Literal
 
+from fusiond.catalog import Member
 from fusiond.chat import Format, Message, Request, Sampling, TextPart
+from fusiond.eligible import USUAL_BYTES_PER_TOKEN, text_bytes
 from fusiond.events import Transcript
+from fusiond.fuse.plain import shortened
 from fusiond.keys.document import unwrapped
 
+SHARE = 0.7
+"""Of a reader's context, for the conversation and all that is to be read with it; the rest is for the reply and what tokens cost more."""
 
-def fence(request: Request) -> str:
-    """A word for this request alone."""
-    return hashlib.sha256(f"fence {request.id}".encode()).hexdigest()[:12]
+LEAST = 400
+"""Bytes of an answer that are shown at the least; a context that is too small for that says so itself."""
+
+
+def fence() -> str:
+    """A word for one prompt alone."""
+    return secrets.token_hex(6)
 
 
 def shuffled(request: Request, voices: Sequence[str]) -> list[str]:
-    """The candidates in an order that is the same whenever this request is judged, and has nothing to do with who they are."""
+    """The candidates in an order that has nothing to do with who they are; the same whenever a request with a seed is judged."""
     order = list(voices)
-    random.Random(request.id).shuffle(order)  # noqa: S311  # an order, no secret
+    seed = request.sampling.seed
+    random.Random(request.id if seed is None else str(seed)).shuffle(order)  # noqa: S311  # an order, no secret
     return order
 
 
@@ -38,15 +51,22 @@ def letter(place: int) -> str:
     return ascii_uppercase[rest] + (str(turn + 1) if turn else "")
 
 
-def candidates(request: Request, named: Mapping[str, str], answers: Mapping[str, Transcript]) -> str:
-    """All answers in full, each between two lines with the fence."""
-    word = fence(request)
-    return "\n\n".join(f"<answer {name} {word}>\n{answers[voice].text}\n</answer {name} {word}>" for name, voice in named.items())
+def candidates(word: str, named: Mapping[str, str], texts: Mapping[str, str]) -> str:
+    """The answers, each between two lines with the fence. `named`: letter -> voice; `texts`: by voice."""
+    return "\n\n".join(f"<answer {name} {word}>\n{texts[voice]}\n</answer {name} {word}>" for name, voice in named.items())
 
 
-def conversation(request: Request) -> str:
+def fitted(texts: Mapping[str, str], reader: Member, request: Request) -> dict[str, str]:
+    """The texts in full, as far as the reader's context can hold them beside the conversation."""
+    size = None
+    if reader.context is not None:
+        room = int(SHARE * reader.context) * USUAL_BYTES_PER_TOKEN - text_bytes(request)
+        size = max(LEAST, room // len(texts))
+    return {voice: shortened(text, size) for voice, text in texts.items()}
+
+
+def conversation(word: str, request: Request) -> str:
     """The conversation as text, for a judge who only reads it."""
-    word = fence(request)
     turns = "\n".join(f"[{turn.role}] {turn.text}" for turn in request.messages if turn.text)
     return f"<conversation {word}>\n{turns}\n</conversation {word}>"
 

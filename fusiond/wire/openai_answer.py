@@ -55,8 +55,8 @@ class Encoder:
     def end(self, reason: FinishReason, report: Report) -> bytes:
         """The success end: why the answer stops, then the trace and the usage as far as they were asked for, then the terminator."""
         chunks = [self._role(), self._head, b',"choices":[{"index":0,"delta":{},"finish_reason":%b}]}\n\n' % _string(reason)]
-        if self._request.overrides.trace:
-            chunks.append(self._without_choices("fusion", _trace(report)))
+        if told := _told(self._request, report):
+            chunks.append(self._without_choices("fusion", told))
         if self._request.include_usage or self._request.overrides.trace:
             chunks.append(self._without_choices("usage", _usage(report)))
         return b"".join((*chunks, _DONE))
@@ -95,8 +95,8 @@ def whole(request: Request, created: int, transcript: Transcript, report: Report
         raise TypeError(f"not a complete answer: {transcript.end}")
     choice = {"index": 0, "message": _message(request, transcript), "logprobs": None, "finish_reason": transcript.end.reason}
     body = {**_frame(request, created, "chat.completion"), "choices": [choice], "usage": _usage(report)}
-    if request.overrides.trace:
-        body["fusion"] = _trace(report)
+    if told := _told(request, report):
+        body["fusion"] = told
     return _json(body)
 
 
@@ -134,6 +134,22 @@ def _tokens(counted: Usage | Report) -> dict[str, int]:
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
+def _told(request: Request, report: Report) -> dict[str, Any]:
+    """What was asked for of how the answer came about: the trace, and OpenRouter's words for a synthesis."""
+    told = _trace(report) if request.overrides.trace else {}
+    return told | _deliberation(report) if request.overrides.analysis else told
+
+
+def _deliberation(report: Report) -> dict[str, Any]:
+    """The judge's comparison, the drafts, and who of the panel gave none."""
+    panel = [member for member in report.members if member.role == "panel"]
+    return {
+        "analysis": report.analysis,
+        "responses": [{"model": member.member, "content": member.text} for member in panel if member.status == "answered"],
+        "failed_models": [{"model": member.member, "error": member.error} for member in panel if member.error],
+    }
+
+
 def _trace(report: Report) -> dict[str, Any]:
     told = {
         "strategy": report.strategy,
@@ -141,6 +157,7 @@ def _trace(report: Report) -> dict[str, Any]:
         "confidence": report.confidence,
         "agreement": report.agreement,
         "decision": report.decision,
+        "reason": report.reason,
         "analysis": report.analysis,
         "cost_usd": float(report.cost_usd),
         "saved_usd": float(report.saved_usd),

@@ -82,10 +82,11 @@ class OfferedFunction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferedTool:
-    """A tool that the client offers; without a `type` it is a function."""
+    """A tool that the client offers; without a `type` it is a function. `parameters` are those of OpenRouter's own tool that fuses."""
 
     type: Str | None = None
     function: OfferedFunction | None = None
+    parameters: Object | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

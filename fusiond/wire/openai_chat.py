@@ -17,7 +17,7 @@ from fusiond.errors import BadRequest, NotSupported
 from fusiond.keys.schema import fault
 from fusiond.wire.body import finite, read_object, required, typed, wrong
 from fusiond.wire.openai_body import AssistantCall, ChatBody, ChatMessage, Choice, ContentPart, ImageUrl, OfferedTool, ResponseFormat
-from fusiond.wire.openai_overrides import ignored, limits, overrides
+from fusiond.wire.openai_overrides import FUSION_TOOL, ignored, limits, overrides
 from fusiond.wire.openai_unused import unused
 
 _BODY = TypeAdapter(ChatBody)
@@ -35,14 +35,16 @@ def decode(body: bytes, request_id: str) -> Request:
     raw = read_object(body)
     chat = typed(_BODY, raw)
     _refuse_unbuilt(chat)
-    tools = tuple(_tool(f"tools[{index}]", tool) for index, tool in enumerate(chat.tools or ()))
+    offered = chat.tools or ()
+    tools = tuple(_tool(f"tools[{index}]", tool) for index, tool in enumerate(offered) if tool.type != FUSION_TOOL)
+    to_fuse = len(tools) < len(offered) and not tools  # to require a tool is then to require the fusion
     return Request(
         id=request_id,
         model=chat.model,
         messages=_messages(chat.messages),
         sampling=_sampling(chat),
         tools=tools,
-        tool_choice=_tool_choice(chat.tool_choice, tools) if chat.tool_choice else None,
+        tool_choice=_tool_choice(chat.tool_choice, tools) if chat.tool_choice and not to_fuse else None,
         parallel_tool_calls=chat.parallel_tool_calls,
         format=_format(chat.response_format) if chat.response_format else None,
         stream=bool(chat.stream),

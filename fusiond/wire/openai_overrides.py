@@ -1,4 +1,4 @@
-"""What a request changes of the fusion that it names: in the daemon's own field `fusion` (LiteLLM's words too), or by OpenRouter's plugin."""
+"""What a request changes of the fusion that it names: in the daemon's own field `fusion` (LiteLLM's words too), or by OpenRouter's plugin or tool."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ from fusiond.chat import Limit, Overrides
 from fusiond.config.tree import Privacy, StrategyName
 from fusiond.errors import NotSupported
 from fusiond.wire.body import wrong
-from fusiond.wire.openai_body import ChatBody, FusionOptions, Judge, Plugin
+from fusiond.wire.openai_body import ChatBody, FusionOptions, Judge, OfferedTool, Plugin
 
 _OPTIONS = tuple(field.name for field in fields(FusionOptions))
 _JUDGE = frozenset(field.name for field in fields(Judge))
 _PLUGIN = frozenset(field.name for field in fields(Plugin))
+FUSION_TOOL = "openrouter:fusion"
+"""The type of OpenRouter's own tool that fuses: here it always does, since no model is asked whether to."""
+
+FUSION_MODEL = "openrouter/fusion"
+
 _STRATEGIES: tuple[str, ...] = get_args(StrategyName)
-_LATER_STRATEGIES = ("refine", "adaptive")
 PRIVACIES: tuple[Privacy, ...] = get_args(Privacy)
 _LONGEST_WORD = 64  # of a client's own that an error repeats or compares
 
@@ -28,11 +32,13 @@ def overrides(chat: ChatBody, raw: Mapping[str, Any]) -> Overrides:
     for key in raw.get("fusion") or ():
         if key not in _OPTIONS:
             raise wrong(f"fusion.{key[:_LONGEST_WORD]}", f"is unknown{_nearest(key, _OPTIONS)}")
-    recipe, options = _of_plugin(chat), chat.fusion or FusionOptions()
+    recipe, options = _of_openrouter(chat), chat.fusion or FusionOptions()
     own = _of_options(options)
     if recipe and own != Overrides():
-        raise wrong("plugins", "and fusion both say how to answer: use one of them")
-    return replace(recipe or own, trace=bool(options.trace), progress=bool(options.progress))
+        where = recipe.where("strategy").partition("[")[0]
+        raise wrong(where, "and fusion both say how to answer: use one of them")
+    wish = recipe or own
+    return replace(wish, trace=bool(options.trace), progress=bool(options.progress), analysis=wish.analysis or chat.model == FUSION_MODEL)
 
 
 def limits(chat: ChatBody) -> tuple[Limit, ...]:
@@ -61,6 +67,9 @@ def ignored(raw: Mapping[str, Any]) -> Iterator[str]:
     for index, plugin in enumerate(raw.get("plugins") or ()):
         if plugin.get("enabled") is not False:
             yield from _unused(f"plugins[{index}]", plugin, _PLUGIN)
+    for index, tool in enumerate(raw.get("tools") or ()):
+        if tool.get("type") == FUSION_TOOL:
+            yield from _unused(f"tools[{index}].parameters", tool.get("parameters") or {}, _PLUGIN)
 
 
 def _unused(path: str, given: Mapping[str, Any], used: Container[str]) -> Iterator[str]:
@@ -74,7 +83,8 @@ def _of_options(options: FusionOptions) -> Overrides:
         if named == ():
             raise wrong(f"fusion.{name}", "must not be empty")
     return Overrides(
-        strategy=_strategy(options.strategy),
+        strategy=_strategy(options.strategy) or ("synthesize" if options.models else None),  # LiteLLM's way always deliberates
+        analysis=bool(options.models),
         panel=options.panel or options.models,
         judge=options.judge.model if options.judge else None,
         writer=options.writer,
@@ -82,30 +92,46 @@ def _of_options(options: FusionOptions) -> Overrides:
     )
 
 
-def _of_plugin(chat: ChatBody) -> Overrides | None:
-    """What OpenRouter's plugin that fuses asks for, where it is asked for: its `model` compares the answers and writes.
+def _of_openrouter(chat: ChatBody) -> Overrides | None:
+    """What OpenRouter's plugin or tool that fuses asks for, where one is there: its `model` compares the answers and writes.
 
     Raises BadRequest for any other plugin: it would do something that we do not.
     """
-    asked = [(f"plugins[{index}]", plugin) for index, plugin in enumerate(chat.plugins or ()) if plugin.enabled is not False]
-    for path, plugin in asked:
+    plugins = [(f"plugins[{index}]", "id", plugin) for index, plugin in enumerate(chat.plugins or ()) if plugin.enabled is not False]
+    for path, _, plugin in plugins:
         if plugin.id != "fusion":
             raise NotSupported(f"{path}.id: only the plugin fusion is supported", param=f"{path}.id")
-        if plugin.analysis_models == ():
-            raise wrong(f"{path}.analysis_models", "must not be empty")
+    tools = [
+        (f"tools[{index}]", "type", _as_plugin(f"tools[{index}]", tool)) for index, tool in enumerate(chat.tools or ()) if tool.type == FUSION_TOOL
+    ]
+    asked = [*plugins, *tools]
     if len(asked) > 1:
-        raise wrong(f"{asked[1][0]}.id", "is there already: one plugin fuses")
-    for path, plugin in asked:
-        said = (("strategy", f"{path}.id"), ("panel", f"{path}.analysis_models"), ("judge", f"{path}.model"), ("writer", f"{path}.model"))
-        return Overrides(strategy="synthesize", panel=plugin.analysis_models, judge=plugin.model, writer=plugin.model, said=said)
+        path, name, _ = asked[1]
+        raise wrong(f"{path}.{name}", "is there already: one plugin or tool fuses")
+    for path, name, plugin in asked:
+        inside = f"{path}.parameters" if name == "type" else path
+        if plugin.analysis_models == ():
+            raise wrong(f"{inside}.analysis_models", "must not be empty")
+        said = (("strategy", f"{path}.{name}"), ("panel", f"{inside}.analysis_models"), ("judge", f"{inside}.model"), ("writer", f"{inside}.model"))
+        model = plugin.model
+        return Overrides(strategy="synthesize", panel=plugin.analysis_models, judge=model, writer=model, analysis=True, said=said)
     return None
+
+
+def _as_plugin(path: str, tool: OfferedTool) -> Plugin:
+    """The tool's parameters are the plugin's. Raises BadRequest."""
+    given = tool.parameters or {}
+    models, model = given.get("analysis_models"), given.get("model")
+    if models is not None and not (isinstance(models, list) and all(isinstance(name, str) and name for name in models)):
+        raise wrong(f"{path}.parameters.analysis_models", "must be a list of models' names")
+    if model is not None and not (isinstance(model, str) and model):
+        raise wrong(f"{path}.parameters.model", "must be a model's name")
+    return Plugin(id="fusion", analysis_models=None if models is None else tuple(models), model=model)
 
 
 def _strategy(name: str | None) -> str | None:
     if name is None or name in _STRATEGIES:
         return name
-    if name in _LATER_STRATEGIES:
-        raise NotSupported(f"fusion.strategy: {name} is not supported yet", param="fusion.strategy")
     raise wrong("fusion.strategy", f"must be one of {', '.join(_STRATEGIES)}{_nearest(name, _STRATEGIES)}")
 
 

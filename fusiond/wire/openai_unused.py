@@ -9,13 +9,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from fusiond.wire.openai_body import AssistantCall, CalledFunction, ContentPart, ImageUrl, OfferedFunction, OfferedTool
+from fusiond.wire.openai_body import AssistantCall, CalledFunction, ContentPart, ImageUrl, OfferedFunction
+from fusiond.wire.openai_overrides import FUSION_TOOL
 
 _TURN = frozenset({"role", "content"})
 _OF_ROLE = {"tool": _TURN | {"name", "tool_call_id"}, "assistant": _TURN | {"tool_calls"}}
-_PART, _IMAGE, _CALL, _CALLED, _TOOL, _OFFERED = (
-    frozenset(field.name for field in fields(shape)) for shape in (ContentPart, ImageUrl, AssistantCall, CalledFunction, OfferedTool, OfferedFunction)
+_PART, _IMAGE, _CALL, _CALLED, _OFFERED = (
+    frozenset(field.name for field in fields(shape)) for shape in (ContentPart, ImageUrl, AssistantCall, CalledFunction, OfferedFunction)
 )
+_TOOL = frozenset({"type", "function"})
 _NOTHING: tuple[object, ...] = (None, "", [], {})
 """What asks for nothing, and is no loss."""
 
@@ -36,9 +38,10 @@ def unused(raw: Mapping[str, Any]) -> Iterable[str]:
         if isinstance(content, list):
             _parts(told, index, content)
         if calls := message.get("tool_calls"):
-            _calls(told, f"messages[{index}].tool_calls", calls, _CALL, _CALLED)
-    if tools := raw.get("tools"):
-        _calls(told, "tools", tools, _TOOL, _OFFERED)
+            _calls(told, f"messages[{index}].tool_calls", calls)
+    for place, tool in enumerate(raw.get("tools") or ()):
+        used = _TOOL | {"parameters"} if tool.get("type") == FUSION_TOOL else _TOOL
+        _call(told, f"tools[{place}]", tool, used, _OFFERED)
     return told.values()
 
 
@@ -52,13 +55,17 @@ def _parts(told: Told, index: int, content: list[dict[str, Any]]) -> None:
             _tell(told, f"messages[{index}].content[{place}].image_url", image, _IMAGE)
 
 
-def _calls(told: Told, path: str, calls: list[dict[str, Any]], used: frozenset[str], inside: frozenset[str]) -> None:
-    """What has a `function` inside."""
+def _calls(told: Told, path: str, calls: list[dict[str, Any]]) -> None:
     for place, call in enumerate(calls):
-        if not used.issuperset(call):
-            _tell(told, f"{path}[{place}]", call, used)
-        if (function := call.get("function")) and not inside.issuperset(function):
-            _tell(told, f"{path}[{place}].function", function, inside)
+        _call(told, f"{path}[{place}]", call, _CALL, _CALLED)
+
+
+def _call(told: Told, path: str, call: Mapping[str, Any], used: frozenset[str], inside: frozenset[str]) -> None:
+    """What has a `function` inside."""
+    if not used.issuperset(call):
+        _tell(told, path, call, used)
+    if (function := call.get("function")) and not inside.issuperset(function):
+        _tell(told, f"{path}.function", function, inside)
 
 
 def _tell(told: Told, path: str, named: Mapping[str, Any], used: frozenset[str]) -> None:

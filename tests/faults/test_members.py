@@ -217,7 +217,7 @@ def said(body: str, *, stream: bool) -> str:
     if not stream:
         return str(json.loads(body)["choices"][0]["message"]["content"])
     chunks = [json.loads(line[6:]) for line in body.splitlines() if line.startswith("data: {")]
-    return "".join(choice["delta"].get("content", "") for chunk in chunks for choice in chunk["choices"])
+    return "".join(choice["delta"].get("content", "") for chunk in chunks for choice in chunk.get("choices", ()))
 
 
 JSON = {"type": "json_object"}

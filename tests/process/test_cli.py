@@ -133,7 +133,7 @@ async def test_models_and_status(daemon: Served) -> None:
     assert (code, "\na\tlocal\tready" in out, "fusion/default" in out) == (0, True, True)
     assert out.startswith("model\tplace\tstate\t")
     code, out, _ = await run("status", url=daemon.url)
-    assert (code, "ready" in out, "fusion/default\tvote\ta, b, c" in out) == (0, True, True)
+    assert (code, "ready" in out, "fusion/default\tadaptive\ta, b, c" in out) == (0, True, True)
     assert json.loads((await run("status", "--json", url=daemon.url))[1])["ready"] is True
     listed = json.loads((await run("models", "--json", url=daemon.url))[1])
     told = {entry["id"]: (entry.get("place"), entry.get("state")) for entry in listed["data"]}

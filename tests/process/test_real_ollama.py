@@ -87,7 +87,7 @@ async def test_two_models_vote(real: Real) -> None:
         assert response.status == 200, told
     members = {member["member"]: member for member in told["fusion"]["members"]}
     assert members.keys() == {"small", "other"}
-    assert told["fusion"]["strategy"] == "vote"
+    assert told["fusion"]["strategy"] == "cascade"
     assert told["choices"][0]["message"]["content"] in [member["text"] for member in members.values()]
     assert told["usage"]["prompt_tokens"] > 0
 

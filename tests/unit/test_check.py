@@ -52,7 +52,7 @@ def test_good(good: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "  qwen  ollama  qwen3:8b  local",
         "  big   lab     llama     lan",
         "Fusions:",
-        "  fusion/default  vote  big, qwen x3, ollama/*  judge big",
+        "  fusion/default  adaptive  big, qwen x3, ollama/*  judge big",
         "Aliases:",
         "  gpt-4o  is  fusion",
         "Limits:",

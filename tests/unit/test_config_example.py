@@ -48,7 +48,7 @@ def test_loads_as_it_stands() -> None:
     config = load(EXAMPLE)
     assert set(config.providers) == {"ollama", "openrouter", "builtin"}
     assert config.members["smollm2"].provider == "builtin"
-    assert config.fusions["default"].strategy == "vote"
+    assert config.fusions["default"].strategy == "adaptive"
     assert config.budget is None
 
 

@@ -49,8 +49,11 @@ def test_what_is_wrong_with_it(text: str, expected: str, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("strategy = 'single'\npanel = ['qwen']\nkinds = { number = {} }", "kinds: is for the strategies vote and cascade"),
-        ("panel = ['qwen']\nkinds = { number = { thrift = 0.1 } }", "kinds.number.thrift: is for the strategy cascade"),
+        ("strategy = 'single'\npanel = ['qwen']\nkinds = { number = {} }", "kinds: is for the strategies vote, cascade and adaptive"),
+        (
+            "strategy = 'vote'\npanel = ['qwen']\nkinds = { number = { thrift = 0.1 } }",
+            "kinds.number.thrift: is for the strategies cascade and adaptive",
+        ),
     ],
 )
 def test_what_would_have_no_effect(text: str, expected: str, tmp_path: Path) -> None:

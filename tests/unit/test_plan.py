@@ -66,6 +66,8 @@ def test_a_member_by_its_name() -> None:
 def test_openrouter_fusion_is_a_synthesis_of_the_default_panel() -> None:
     """Whatever the default fusion does."""
     assert planned(catalog("a", "b", judge="a"), model="openrouter/fusion").strategy == "synthesize"
+    made = planned(catalog("a", "b", facts={"b": {"size": 70.0}}), model="openrouter/fusion")
+    assert made.writer == made.calls[1].member  # the most skilled, where nobody is named
 
 
 def test_an_unknown_name_is_told_the_nearest() -> None:
@@ -610,6 +612,9 @@ def test_another_strategy_asks_nobody_besides() -> None:
         (catalog("a", "b", strategy="synthesize", judge="a", writer="y", facts={"y": DEAR}), {}, 1),
         (catalog("a", "b", strategy="synthesize", writer="y", facts={"y": DEAR}), {}, 2),
         (catalog("a", "x", strategy="synthesize", judge="x", writer="gone", facts={"x": DEAR, "gone": {"unavailable": "gone"}}), {}, 1),
+        (catalog("a", "x", strategy="synthesize", judge="x", writer="x", rounds=2, facts={"x": DEAR}), {}, 6),
+        (catalog("a", strategy="refine", judge="x", writer="y", facts={"x": DEAR, "y": DEAR}), {}, 4),
+        (catalog("a", "x", strategy="refine", rounds=2, facts={"x": DEAR}), {}, 9),
         (cascade("a", "b"), {}, 2),
         (cascade("a", "b"), {"tools": TOOLS}, 1),
         (catalog("a", "z", strategy="cascade", escalate=("x", "b"), facts={"x": DEAR, "z": DEAR}), {}, 2),

@@ -27,8 +27,10 @@ def asked(**fields: Any) -> Request:
         (dict.fromkeys(("strategy", "panel", "models", "judge", "writer", "trace", "progress", "max_cost_usd", "privacy")), Overrides()),
         ({"strategy": "cascade"}, Overrides(strategy="cascade")),
         ({"panel": ["a", "b"]}, Overrides(panel=("a", "b"))),
-        ({"models": ["a", "b"]}, Overrides(panel=("a", "b"))),
-        ({"models": ["a"], "panel": None}, Overrides(panel=("a",))),
+        ({"models": ["a", "b"]}, Overrides(strategy="synthesize", panel=("a", "b"), analysis=True)),
+        ({"models": ["a", "b"], "strategy": "vote"}, Overrides(strategy="vote", panel=("a", "b"), analysis=True)),
+        ({"models": ["a"], "judge": {"model": "c"}}, Overrides(strategy="synthesize", panel=("a",), judge="c", analysis=True)),
+        ({"models": ["a"], "panel": None}, Overrides(strategy="synthesize", panel=("a",), analysis=True)),
         ({"judge": "a"}, Overrides(judge="a")),
         ({"judge": {"model": "a"}}, Overrides(judge="a")),
         ({"judge": "a", "writer": "b"}, Overrides(judge="a", writer="b")),
@@ -46,12 +48,12 @@ def test_the_daemons_own_field(fusion: dict[str, Any] | None, expected: Override
 @pytest.mark.parametrize(
     ("plugin", "expected"),
     [
-        ({}, Overrides(strategy="synthesize")),
-        ({"enabled": True}, Overrides(strategy="synthesize")),
-        ({"enabled": None}, Overrides(strategy="synthesize")),
-        ({"analysis_models": ["a", "b"]}, Overrides(strategy="synthesize", panel=("a", "b"))),
-        ({"model": "c"}, Overrides(strategy="synthesize", judge="c", writer="c")),
-        ({"analysis_models": ["a"], "model": "c"}, Overrides(strategy="synthesize", panel=("a",), judge="c", writer="c")),
+        ({}, Overrides(strategy="synthesize", analysis=True)),
+        ({"enabled": True}, Overrides(strategy="synthesize", analysis=True)),
+        ({"enabled": None}, Overrides(strategy="synthesize", analysis=True)),
+        ({"analysis_models": ["a", "b"]}, Overrides(strategy="synthesize", analysis=True, panel=("a", "b"))),
+        ({"model": "c"}, Overrides(strategy="synthesize", analysis=True, judge="c", writer="c")),
+        ({"analysis_models": ["a"], "model": "c"}, Overrides(strategy="synthesize", analysis=True, panel=("a",), judge="c", writer="c")),
         ({"analysis_models": ["a"], "model": "c", "enabled": False}, Overrides()),
     ],
     ids=str,
@@ -59,6 +61,53 @@ def test_the_daemons_own_field(fusion: dict[str, Any] | None, expected: Override
 def test_openrouters_plugin(plugin: dict[str, Any], expected: Overrides) -> None:
     """Asks for a synthesis with that panel, and with that model as the judge and the writer; switched off it asks for nothing."""
     assert asked(plugins=[{"id": "fusion"} | plugin]).overrides == expected
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({}, Overrides(strategy="synthesize", analysis=True)),
+        ({"parameters": None}, Overrides(strategy="synthesize", analysis=True)),
+        (
+            {"parameters": {"analysis_models": ["a", "b"], "model": "c"}},
+            Overrides(strategy="synthesize", analysis=True, panel=("a", "b"), judge="c", writer="c"),
+        ),
+    ],
+    ids=str,
+)
+def test_openrouters_tool(parameters: dict[str, Any], expected: Overrides) -> None:
+    """It is none that a member is offered; to require it is no more than that."""
+    for choice in ({}, {"tool_choice": "required"}, {"tool_choice": "auto"}):
+        request = asked(tools=[{"type": "openrouter:fusion"} | parameters], **choice)
+        assert (request.overrides, request.tools, request.tool_choice, request.ignored) == (expected, (), None, ())
+    request = asked(tools=[{"type": "openrouter:fusion"}, {"type": "function", "function": {"name": "look"}}])
+    assert [tool.name for tool in request.tools] == ["look"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "where"),
+    [({"analysis_models": []}, "analysis_models"), ({"analysis_models": "a"}, "analysis_models"), ({"analysis_models": [1]}, "analysis_models"),
+     ({"model": ""}, "model"), ({"model": 1}, "model")],
+    ids=str,
+)  # fmt: skip
+def test_openrouters_tool_with_what_is_wrong(parameters: dict[str, Any], where: str) -> None:
+    """The error names the place."""
+    with pytest.raises(BadRequest) as error:
+        asked(tools=[{"type": "openrouter:fusion", "parameters": parameters}])
+    assert error.value.param == f"tools[0].parameters.{where}"
+
+
+def test_two_that_fuse() -> None:
+    """One does; and what of its parameters is not used is named, as is what stands beside a function."""
+    with pytest.raises(BadRequest, match="is there already"):
+        asked(plugins=[{"id": "fusion"}], tools=[{"type": "openrouter:fusion"}])
+    assert asked(tools=[{"type": "openrouter:fusion", "parameters": {"max_tool_calls": 3}}]).ignored == ("tools[0].parameters.max_tool_calls",)
+    assert asked(tools=[{"type": "function", "function": {"name": "look"}, "parameters": {"x": 1}}]).ignored == ("tools[0].parameters",)
+
+
+def test_openrouters_model() -> None:
+    """Has its analysis told."""
+    assert asked(model="openrouter/fusion").overrides == Overrides(analysis=True)
 
 
 def test_plugins_that_are_off_are_none() -> None:
@@ -72,7 +121,7 @@ def test_plugins_that_are_off_are_none() -> None:
 def test_a_plugin_and_what_does_not_contradict_it() -> None:
     """A trace, a limit: they say nothing of who answers."""
     request = asked(plugins=[{"id": "fusion", "model": "a"}], fusion={"trace": True, "progress": True, "privacy": "lan", "max_cost_usd": 0})
-    assert request.overrides == Overrides(strategy="synthesize", judge="a", writer="a", trace=True, progress=True)
+    assert request.overrides == Overrides(strategy="synthesize", analysis=True, judge="a", writer="a", trace=True, progress=True)
     assert [limit.name for limit in request.limits] == ["fusion.privacy", "fusion.max_cost_usd"]
 
 

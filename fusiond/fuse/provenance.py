@@ -1,0 +1,158 @@
+"""Where a synthesis has its exact things from: code, JSON, links, quotations and numbers must stand in a draft, or in the conversation itself.
+
+Pure. Prose may be rewritten; what is exact may only be copied, for a writer that changes it by a little makes it wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from textwrap import dedent
+
+from fusiond.keys.document import key
+
+FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})[^\n]*\n")
+"""The first line of a block of code."""
+
+_INLINE = re.compile(r"(?P<ticks>`{1,2})(?P<code>[^`\n]+)(?P=ticks)")
+_LINK = re.compile(r"\b(?:https?://|www\.)[^\s<>()\[\]\"'`“”«»]+|(?<=\]\()[^\s()<>]+")
+_OBJECT = re.compile(r"\{\s*[\"}]")
+_QUOTE = re.compile(r"(?<!\w)\"(?=\S)([^\"\n]+)(?<=\S)\"(?!\w)|“([^“”\n]+)”|„([^„“”\n]+)[“”]|«([^«»\n]+)»|「([^「」\n]+)」")
+_NUMBER = re.compile(r"(?<![^\W_])(?:(?<![\w)\]])[-\u2212])?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)*(?:[eE][+-]?\d+)?")
+_MARKER = re.compile(r"\s*(?:[>*+-]\s+)*(?:#{1,6}\s+)?(?:\*\*|__)?\(?\d{1,3}[.):](?=[\s*_]|\Z)")
+_DRESS = re.compile(r"\*\*|__|^[ \t]*>[ \t]?", re.MULTILINE)
+_STRAIGHT = str.maketrans("“”„«»\u2018\u2019\u2212\u00a0\u202f", '"""""\'\'-  ')
+_DECODER = json.JSONDecoder()
+
+
+class Invented(ValueError):
+    """Something exact stands in none of the sources; the message says what."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """What may be copied. `texts` are those of the sources in normal form, `code` line by line, `documents` in canonical form."""
+
+    texts: tuple[str, ...]
+    code: tuple[str, ...]
+    links: frozenset[str]
+    documents: frozenset[str]
+    numbers: frozenset[str]
+
+
+def sources(texts: Iterable[str]) -> Sources:
+    """Everything exact in the texts."""
+    texts = tuple(texts)
+    return Sources(
+        texts=tuple(map(_normal, texts)),
+        code=tuple(f"\n{_lines(code)}\n" for text in texts for code in (text, *_blocks(text))),
+        links=frozenset(link for text in texts for link in _links(text)),
+        documents=frozenset(document for text in texts for document in (*_documents(text), *map(key, _blocks(text))) if document),
+        numbers=frozenset(_figure(match) for text in texts for match in _NUMBER.finditer(text)),
+    )
+
+
+def check_prose(text: str, known: Sources, *, fresh: bool) -> None:
+    """Raises Invented where a piece of the answer has something exact that nobody said. `fresh`: it begins a line."""
+    rest = _MARKER.sub(" ", text, count=1) if fresh and _MARKER.match(text) else text
+    for match in _INLINE.finditer(rest):
+        _demand(_stands(match["code"], known), f"the code `{match['code']}`")
+    rest = _INLINE.sub(" ` ", rest)
+    for link in _links(rest):
+        _demand(link in known.links, f"the link {link}")
+    rest = _LINK.sub(" ", rest)
+    for document in _documents(rest):
+        _demand(document in known.documents, f"the document {document}")
+    for quoted in _quotes(rest, fresh=fresh):
+        _demand(_stands(quoted, known), f'the quotation "{quoted}"')
+    for match in _NUMBER.finditer(rest):
+        _demand(_figure(match) in known.numbers, f"the number {match[0]}")
+
+
+def check_block(block: str, known: Sources, *, cut: bool = False) -> None:
+    """Raises Invented where a block of code, with its fence, is in no source. `cut`: its end is missing, and perhaps half of its last line."""
+    opening, _, code = block.partition("\n")
+    if not cut:
+        code = code.rstrip().rpartition("\n")[0]
+    wanted = f"\n{_lines(code)}" + ("" if cut else "\n")
+    copied = any(wanted in source for source in known.code) or key(code) in known.documents
+    _demand(copied or not code.strip() or ("\n" not in code.strip() and _stands(code, known)), f"a block of code ({opening.strip()})")
+
+
+def _demand(told: bool, what: str) -> None:
+    if not told:
+        raise Invented(f"{what if len(what) < 100 else what[:100] + '...'} is in no draft")
+
+
+def _lines(code: str) -> str:
+    """Code without what cannot be seen, and without what its place in the text has moved it to the right."""
+    return dedent("\n".join(line.rstrip() for line in code.split("\n"))).strip("\n")
+
+
+def _blocks(text: str) -> Iterator[str]:
+    """The insides of all blocks of code."""
+    inside: list[str] | None = None
+    mark = ""
+    for line in text.split("\n"):
+        opening = FENCE.match(line + "\n")
+        if inside is None:
+            if opening:
+                inside, mark = [], opening[1]
+        elif closes(line, mark):
+            yield "\n".join(inside)
+            inside = None
+        else:
+            inside.append(line)
+
+
+def closes(line: str, mark: str) -> bool:
+    """Whether a line ends the block that *mark* began."""
+    line = line.strip()
+    return line.startswith(mark) and not line.strip(mark[0])
+
+
+def _links(text: str) -> Iterator[str]:
+    return (match[0].rstrip(".,;:!?*_") for match in _LINK.finditer(text))
+
+
+def _documents(text: str) -> Iterator[str]:
+    """All JSON objects, in canonical form."""
+    place = 0
+    while start := _OBJECT.search(text, place):
+        try:
+            _, place = _DECODER.raw_decode(text, start.start())
+        except json.JSONDecodeError as error:
+            place = max(error.pos, start.end())
+        except RecursionError:
+            return
+        else:
+            if document := key(text[start.start() : place]):
+                yield document
+
+
+def _quotes(text: str, *, fresh: bool) -> Iterator[str]:
+    if fresh and text.lstrip().startswith(">"):
+        yield text
+    for match in _QUOTE.finditer(text):
+        yield next(filter(None, match.groups()))
+
+
+def _stands(quoted: str, known: Sources) -> bool:
+    """Whether some source has these words, as they are and not as a part of others; a full stop may have been added."""
+    wanted = _normal(quoted).rstrip(".,;:!?… ")
+    if not wanted:
+        return True
+    before, after = (r"(?<!\w)" if wanted[0].isalnum() else ""), (r"(?!\w)" if wanted[-1].isalnum() else "")
+    pattern = re.compile(before + re.escape(wanted) + after)
+    return any(wanted in text and pattern.search(text) for text in known.texts)  # the first is quick
+
+
+def _normal(text: str) -> str:
+    return " ".join(_DRESS.sub("", text).translate(_STRAIGHT).split())
+
+
+def _figure(match: re.Match[str]) -> str:
+    """A number without its thousands' commas, and with one kind of minus."""
+    return match[0].replace(",", "").replace("\u2212", "-")
