@@ -16,7 +16,7 @@ import pytest
 
 from tests.serving import TOP, configured, lab, serving
 
-FUSION = '[fusions.default]\npanel = ["big", "small"]\n'
+FUSION = '[fusions.default]\nstrategy = "vote"\npanel = ["big", "small"]\n'
 
 
 def recorded(directory: Path, count: int = 80) -> Path:
@@ -72,7 +72,7 @@ async def test_what_is_found_is_shown_and_written_and_taken_up(tmp_path: Path) -
         assert said["default"]["kinds"]["choice"]["skills"]["small"] > 0.7 > said["default"]["kinds"]["choice"]["skills"]["big"]
         own.write_text(own.read_text(encoding="utf-8").replace("fusions.other", "fusions.default"), encoding="utf-8")
         config.write_text('include = ["tuned.toml"]\n' + config.read_text(encoding="utf-8"), encoding="utf-8")
-        assert await daemon.said("kinds.number.thrift: is for the strategy cascade")
+        assert await daemon.said("kinds.number.thrift: is for the strategies cascade and adaptive")
 
 
 @pytest.mark.timeout(90)
@@ -83,7 +83,7 @@ async def test_what_cannot_be_tuned(tmp_path: Path) -> None:
     async with serving(*configured(tmp_path, lab("http://127.0.0.1:1", "big", "small") + FUSION + strange)) as daemon:
         for arguments, words in (
             ((file, "-m", "fusion/nope"), "there is no fusion 'fusion/nope' (there are fusion/default, fusion/fast)"),
-            ((file, "-m", "fusion/fast"), "only the strategies vote and cascade can be tuned"),
+            ((file, "-m", "fusion/fast"), "only the strategies vote, cascade, adaptive can be tuned"),
             ((file,), "no question was answered by everybody: of 3 with a gold key, big 3, small 0"),
             ((tmp_path / "config.toml",), "config.toml:1: is no JSON: "),
             ((tmp_path / "none",), "none: No such file"),
