@@ -18,7 +18,7 @@ from fusiond.code.request import Coding, coding
 from fusiond.config.tree import StrategyName
 from fusiond.eligible import USUAL_BYTES_PER_TOKEN, Skipped, text_bytes
 from fusiond.guess import DEFAULT_SIZE, size
-from fusiond.keys import Wanted, cues, wanted
+from fusiond.keys import Wanted, cues, is_chore, wanted
 from fusiond.task import about_code, question_of
 
 Because = Literal["actor", "no_key"]
@@ -39,20 +39,6 @@ DRAWN = 1.0
 """Temperature from which on a client wants a draw, and no agreement."""
 
 _FLAGS = re.IGNORECASE | re.VERBOSE
-_TALK = r"(?:conversation|chat|thread|session|discussion|dialogue?)"
-_CHORE = re.compile(
-    rf"""\btitle\ generator\b | \b{_TALK}\s(?:title|name)\b | \b(?:title|name)\ (?:this|the|our)\ {_TALK}\b
-      | \b(?:generate|create|provide|write|suggest|give|make|compose|produce|return|come\ up\ with)\b[^.\n]{{0,60}}
-        \b(?:title|headline|name)\b[^.\n]{{0,60}}\b{_TALK}\b
-      | \#{{3}}\ Task:\s{{0,3}}(?:generate|suggest|create|analy[sz]e\ the\ chat|determine|you\ are\ an\ autocompletion)
-      | \b(?:suggest|generate|propose|provide|write)\b[^.\n]{{0,60}}\bfollow[- ]?ups?\b | \b(?:generate|suggest)\b[^.\n]{{0,40}}\btags\b
-      | \b(?:summari[sz]e|summary\ of|recap)\b[^.\n]{{0,40}}\b{_TALK}\b
-      | \b(?:write|generate|create|suggest|provide)\b[^.\n]{{0,40}}\b(?:commit\ message|branch\ name|emoji\ (?:for|that)|search\ quer(?:y|ies))\b
-      | \b(?:indicates?|is)\ a\ new\ (?:conversation\ )?topic\b""",
-    _FLAGS,
-)
-"""What clients ask by themselves: titles, tags, follow-up questions, summaries of the conversation, commit messages."""
-
 _GAP = re.compile(
     r"""<\|?(?:fim_|code_)?(?:prefix|suffix|middle)\|?> | <(?:PRE|SUF|MID)> | \[(?:PREFIX|SUFFIX|MIDDLE)\] | <\uff5cfim\u2581\w+\uff5c>
       | <\|(?:cursor|user_cursor_is_here)\|> | \bfill[- ]in[- ]the[- ]middle\b
@@ -194,7 +180,7 @@ def _alone(request: Request, key: Wanted | None, company: Company) -> str | None
     asked = f"{told}\n{cues.shortened(question_of(request))}"
     if _GAP.search(asked):
         return "something is to be filled in"
-    if _CHORE.search(asked):
+    if is_chore(request):
         return "a client's chore"
     temperature = request.sampling.temperature or 0.0
     if temperature > DRAWN or (temperature == DRAWN and key is None):

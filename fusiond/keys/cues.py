@@ -145,15 +145,22 @@ ONLY_TEXT = alternation(
 )
 """The answer is to be a word or a name."""
 
-CHORE = re.compile(
-    r"""\b(?:title|tag|query|summary|suggestion)\ generator\b | <chat_history>
-      | \b(?:generate|create|write|suggest|provide|come\ up\ with|name)\b[^.\n]{0,80}\b(?:titles?|tags|follow-?up\ questions
-          |search\ quer(?:y|ies)|summary)\b
-        [^.\n]{0,60}\b(?:chat|conversation|discussion|thread|message|history|session|user)\b
-      | (?:^|[>\n])[\s\#]{0,4}(?:generate|create|write|suggest|provide)\ (?:an?|the|\d)\ [^.\n]{0,40}\b(?:title|tags|search\ queries)\b""",
-    _FLAGS,
+_TALK = r"(?:conversation|chat|thread|session|discussion|dialogue?)"
+CHORE = alternation(
+    rf"""\b(?:title|tag|query|summary|suggestion)\ generator\b | <chat_history>
+      | \b{_TALK}\s(?:title|name)\b | \b(?:title|name)\ (?:this|the|our)\ {_TALK}\b
+      | \b(?:generate|create|provide|write|suggest|give|make|compose|produce|return|name|come\ up\ with)\b[^.\n]{{0,80}}
+        \b(?:titles?|headline|name|tags|follow-?up\ questions|search\ quer(?:y|ies)|summary)\b[^.\n]{{0,60}}
+        \b(?:{_TALK}|message|history|user)\b
+      | \#{{3}}\ Task:\s{{0,3}}(?:generate|suggest|create|analy[sz]e\ the\ chat|determine|you\ are\ an\ autocompletion)
+      | (?:^|[>\n])[\s\#]{{0,4}}(?:generate|create|write|suggest|provide)\ (?:an?|the|\d)\ [^.\n]{{0,40}}\b(?:title|tags|search\ queries)\b
+      | \b(?:write|suggest|generate|propose|provide)\b[^.\n]{{0,60}}\bfollow[- ]?ups?\b | \b(?:generate|suggest)\b[^.\n]{{0,40}}\btags\b
+      | \b(?:summari[sz]e|summary\ of|recap)\b[^.\n]{{0,40}}\b{_TALK}\b
+      | \b(?:write|generate|create|suggest|provide)\b[^.\n]{{0,40}}\b(?:commit\ message|branch\ name|emoji\ (?:for|that)|search\ quer(?:y|ies))\b
+      | \b(?:indicates?|is)\ a\ new\ (?:conversation\ )?topic\b
+    """
 )
-"""A client's small chore about a conversation, whose questions are not to be answered."""
+"""What clients ask by themselves about a conversation, whose questions are not to be answered: titles, tags, follow-ups, commit messages."""
 
 WRITING = re.compile(
     r"""^\W{0,4}(?:(?:please|kindly|can\ you|could\ you|now|i\ want\ you\ to|i['’]d\ like\ you\ to)[,:]?\s){0,2}
