@@ -22,7 +22,7 @@ def question_of(request: Request) -> str:
 
 def about_code(question: str) -> bool:
     """Whether code is asked for, or shown."""
-    return "```" in question or cues.CODE.search(cues.shortened(question)) is not None
+    return "```" in question or cues.is_code(cues.shortened(question))
 
 
 def routed(request: Request, routes: tuple[RouteConfig, ...], otherwise: str) -> str:

@@ -44,7 +44,10 @@ _PROSE = re.compile(
     r"\b(?:write|compose|draft)\b[^.\n]{0,30}\b(?:poem|essay|story|song|haiku|lyrics|limerick|article|blog post|e?-?mail|letter|tweet)\b",
     re.IGNORECASE,
 )
-_EXPLAINED = re.compile(r"^\W{0,4}(?:please )?(?:explain|describe|summari[sz]e|what|why|how does|walk me through)\b", re.IGNORECASE)
+_ASKED = re.compile(
+    r"^\W{0,4}(?:please )?(?:explain|describe|summari[sz]e|classify|count|what|why|which|how|does|do|is|are|was|can|will|walk me through)\b",
+    re.IGNORECASE,
+)
 _DEFINED = re.compile(r"\bdef ([A-Za-z]\w{0,60})\(")
 _FENCED = re.compile(r"^```\w{0,20}\n(.{1,20000}?)^```", re.MULTILINE | re.DOTALL)
 _CODE_BEGINS = re.compile(r"^(?:from \w|import \w|(?:async )?def \w|class \w|@\w)", re.MULTILINE)
@@ -80,14 +83,14 @@ def coding(request: Request) -> Coding | None:
     found = examples(question, entry)
     if not entry and found:
         entry = Counter(callee(example.call) for example in found).most_common(1)[0][0]
-    certain = any(cue.search(question) for cue in (_UNFINISHED, _TESTED))
+    certain = _UNFINISHED.search(question) is not None or (_TESTED.search(question) is not None and cues.CODE.search(question) is not None)
     return Coding(language=_language(question), entry=entry, given=_given(question), examples=found, certain=certain)
 
 
 def _wants_code(question: str) -> bool:
     short = cues.shortened(question)
-    prose = cues.is_literal(short) or _PROSE.search(short) or _EXPLAINED.search(short)
-    return not prose and any(cue.search(short) for cue in (cues.CODE, _UNFINISHED, _TESTED))
+    prose = cues.is_literal(short) or _PROSE.search(short) or (_ASKED.search(short) and not cues.CODE.search(short))
+    return not prose and (cues.is_code(short) or any(cue.search(short) for cue in (_UNFINISHED, _TESTED)))
 
 
 def _language(question: str) -> str:

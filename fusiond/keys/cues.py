@@ -103,14 +103,24 @@ CODE = alternation(
       | \b(?:need|want|provide|give\ me)\b[^.\n?]{0,40}\b(?:script|function|regex|snippet)\b | \b(?:return|output)\ only\ (?:the\ )?code\b
       | \b(?:convert|translate|port|migrate)\ (?:this|the|my)\ (?:\w{1,12}\ )?(?:code|function|script|class|query)\b
       | \bfix\ (?:this|the|my)\b|\brefactor\b | ^\W{0,4}(?:please\ )?implement\b
-      | ^\s{0,4}(?:def|class|function|const|public|import|from\ [\w.]{1,40}\ import|\#include)[ <]
-      | \n\s{0,4}(?-i:(?:def|func|fn)\ \w{1,60}\(|class\ \w{1,60}[^\n]{0,80}:\s{0,2}\n|function\ \w{1,60}\([^\n]{0,120}\{
-          |public\ [\w<>\[\]\ ]{1,60}\()
-      | (?:^|\n)(?:diff\ --git|@@\ -\d)
     """
     + tongues.CODE,
 )
 """The request wants code."""
+
+SHOWN = alternation(
+    r"""^\s{0,4}(?:def|class|function|const|public|import|from\ [\w.]{1,40}\ import|\#include)[ <]
+      | \n\s{0,4}(?-i:(?:def|func|fn)\ \w{1,60}\(|class\ \w{1,60}[^\n]{0,80}:\s{0,2}\n|function\ \w{1,60}\([^\n]{0,120}\{
+          |public\ [\w<>\[\]\ ]{1,60}\()
+      | (?:^|\n)(?:diff\ --git|@@\ -\d)
+    """
+)
+"""Code stands in the request: to be gone on with, unless its words ask for something else."""
+
+_FENCED = re.compile(r"^```.*?(?:^```|\Z)", re.MULTILINE | re.DOTALL)
+_CODE_LINES = re.compile(
+    r"^(?:@|async def |def |class |import |from \w[\w.]* import |assert |>>> ).*(?:\n(?:[ \t]+.*|[ \t]*(?=\n[ \t])))*", re.MULTILINE
+)
 
 PROSE = re.compile(
     r"""^\W{0,4}(?:(?:please|kindly|hi|hello|hey|now|can\ you|could\ you|would\ you|will\ you
@@ -188,6 +198,16 @@ def shortened(text: str) -> str:
     """A prompt's head and tail, where its instructions stand."""
     text = text.strip()
     return text if len(text) <= _HEAD + _TAIL else f"{text[:_HEAD]}\n{text[-_TAIL:]}"
+
+
+def is_code(text: str) -> bool:
+    """Whether code is wanted, or shown."""
+    return CODE.search(text) is not None or SHOWN.search(text) is not None
+
+
+def words_about(text: str) -> str:
+    """A text without the code that stands in it."""
+    return _CODE_LINES.sub("", _FENCED.sub("", text))
 
 
 def own(question: str) -> str:

@@ -43,7 +43,7 @@ def is_chore(request: Request) -> bool:
 
 def wants_code(request: Request) -> bool:
     """Whether the request wants code, which is chosen by what it does and has no key."""
-    return wanted(request) is None and not is_chore(request) and cues.CODE.search(cues.shortened(_question(request))) is not None
+    return wanted(request) is None and not is_chore(request) and cues.is_code(cues.shortened(_question(request)))
 
 
 def _question(request: Request) -> str:
@@ -75,10 +75,16 @@ class _Asked:
     def kind(self) -> KeyKind | None:
         """The kind that is asked for: by instruction, else by the question's own wording."""
         if not self.place and cues.WRITING.search(self.question):
-            return "json" if cues.is_json(self.all) and not cues.CODE.search(self.question) else None
-        if not self.place and cues.CODE.search(self.question) and not self.options:
-            return "text" if cues.is_literal(self.question) else None
+            return "json" if cues.is_json(self.all) and not cues.is_code(self.question) else None
+        if not self.place and not self.options and cues.is_code(self.question):
+            return self.about_code()
         return self.instructed() or (self.placed() if self.place else None if cues.PROSE.search(self.question) else self.worded())
+
+    def about_code(self) -> KeyKind | None:
+        """The kind of a question about code that stands there, if its words say so; code that is to be written has none."""
+        if cues.is_literal(self.question):
+            return "text"
+        return None if cues.CODE.search(self.question) else _Asked(cues.words_about(self.question), self.instructions).instructed()
 
     def instructed(self) -> KeyKind | None:
         """The kind that an instruction about the answer names."""

@@ -63,6 +63,8 @@ def test_code_is_wanted(text: str, language: str, entry: str) -> None:
         "Why is my function slow?",
         "Tell me about the sea.",
         "What does `f(2)` return?\n```python\ndef f(x):\n    return x * 2\n```",
+        "How many functions does this file define?\n```python\ndef f(x):\n    pass\n```\nAnswer with the number.",
+        "Does this function double its argument? Answer yes or no.\n\ndef f(x):\n    pass\n",
         "",
     ],
 )

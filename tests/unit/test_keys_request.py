@@ -282,3 +282,19 @@ def test_texts_of_a_marked_place_are_compared_sign_by_sign() -> None:
 def test_drawings_with_letters_offer_nothing() -> None:
     """Wires named A to C are no options."""
     assert kind("A: ─────┐\nB: ───┐ │\nC: ─┐ │ │\n\nWhat does this circuit compute?") != "choice"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Does this function double its argument? Answer yes or no.\n\ndef f(x):\n    return x * 2\n", "boolean"),
+        ("How many of the tests does this pass? Answer with the number only.\n```python\ndef f(x):\n    return x\nassert f(0) == 0\n```", "number"),
+        ("Classify the snippet as one of: bug, feature, docs. Answer with the label only.\n```python\ndef f(x):\n    return x\n```", "label"),
+        ('def f(x):\n    """Answer yes or no: is x even? Return the number of steps."""\n', None),
+        ("Fix this function. Answer with the number 4 for 2.\n\ndef f(x):\n    return x\n", None),
+    ],
+)
+def test_a_question_about_code_is_one(text: str, kind: str | None) -> None:
+    """What its words ask for, not what the code says; code that is to be written has no key."""
+    found = wanted(asking(text))
+    assert (found and found.kind) == kind
