@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -20,8 +20,13 @@ if TYPE_CHECKING:
 KEPT = 64
 """So many schemas stay compiled."""
 
+DIGITS = 100
+
 TOLD = 300
 """Characters of what is wrong."""
+
+EXPLAINED = 1000
+"""The validator tells whether a document fits in no time, but not why not: it goes down every alternative, at every depth. So many are bearable."""
 
 _ELSEWHERE = re.compile(r"Resource '([^']*)' is not present")
 
@@ -43,19 +48,44 @@ def misfit(text: str, form: Format | None) -> str | None:
     Raises ValueError where the form's schema has a `fault`.
     """
     try:
-        document = json.loads(text, parse_constant=_refuse, object_pairs_hook=_object)
+        document = json.loads(text, parse_constant=_refuse, object_pairs_hook=_object, parse_int=_whole)
     except (ValueError, RecursionError) as error:
         return f"is not a JSON document: {_told(error)}"
     if form is None:
         return None
     if form.schema is None:
         return None if isinstance(document, dict) else "is a JSON document, but not an object"
-    validator = _validator(json.dumps(form.schema))
+    schema = json.dumps(form.schema)
+    validator = _validator(schema)
     try:
-        validator.validate(document)
+        if validator.is_valid(document):
+            return None
+        if _ways(schema) ** _depth(document) <= EXPLAINED:
+            validator.validate(document)
     except (ValueError, RecursionError) as error:
         return f"does not fit the schema: {_told(error)}"
-    return None
+    return "does not fit the schema"
+
+
+def _depth(document: object) -> int:
+    """Objects and arrays inside each other."""
+    return sum(1 for _ in _levels(document))
+
+
+@lru_cache(maxsize=KEPT)
+def _ways(schema: str) -> int:
+    """Into how many alternatives it leads at the most in one place."""
+    tables = (each for level in _levels(json.loads(schema)) for each in level if isinstance(each, dict))
+    named = (table.get(name) for table in tables for name in ("anyOf", "oneOf"))
+    return max((len(each) for each in named if isinstance(each, list)), default=1)
+
+
+def _levels(document: object) -> Iterator[Sequence[object]]:
+    """The objects and arrays of a document, those of the same depth together."""
+    level: list[object] = [document]
+    while level := [each for each in level if isinstance(each, dict | list)]:
+        yield level
+        level = [inner for each in level for inner in (each.values() if isinstance(each, dict) else each)]
 
 
 @lru_cache(maxsize=KEPT)
@@ -81,6 +111,11 @@ def _told(error: Exception) -> str:
 
 def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _whole(digits: str) -> int:
+    """A number; of one with more digits than Python reads, as many as will do: to a schema it is large."""
+    return int(digits[:DIGITS])
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

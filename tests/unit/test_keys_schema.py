@@ -154,3 +154,20 @@ def test_a_form_whose_schema_is_none() -> None:
     """That is for whoever took the request to find out."""
     with pytest.raises(ValueError, match="not valid"):
         misfit("{}", fitting({"type": "wrong"}))
+
+
+@pytest.mark.timeout(10)
+def test_a_schema_that_leads_back_to_itself_by_many_ways() -> None:
+    """What fits is told at once, however deep; what does not fit has no explanation where that would take for ever."""
+    branches = [{"type": "object", "properties": {"op": {"const": op}, "arg": {"$ref": "#/$defs/n"}}, "required": ["op", "arg"]} for op in "abc"]
+    form = Format(kind="json_schema", schema={"$defs": {"n": {"anyOf": [*branches, {"type": "number"}]}}, "$ref": "#/$defs/n"})
+    good, bad = (f'{{"op":"{op}","arg":' * 30 + "1" + "}" * 30 for op in "ax")
+    assert misfit(good, form) is None
+    assert misfit(bad, form) == "does not fit the schema"
+    assert (misfit('{"op":"x","arg":1}', form) or "").startswith("does not fit the schema: ")
+
+
+def test_a_number_of_any_length_is_one() -> None:
+    """Python reads no more than some thousand digits."""
+    assert misfit("1" * 5000, None) is None
+    assert misfit(f'{{"a": {"1" * 5000}}}', Format(kind="json_schema", schema={"properties": {"a": {"type": "number"}}})) is None
