@@ -18,7 +18,7 @@ from fusiond.code.request import Coding, coding
 from fusiond.config.tree import StrategyName
 from fusiond.eligible import USUAL_BYTES_PER_TOKEN, Skipped, text_bytes
 from fusiond.guess import DEFAULT_SIZE, size
-from fusiond.keys import Wanted, cues, is_chore, wanted
+from fusiond.keys import Wanted, acts, cues, is_chore, wanted
 from fusiond.task import about_code, question_of
 
 Because = Literal["actor", "no_key"]
@@ -104,7 +104,7 @@ class Aim:
 def aim(request: Request, fusion: Fusion) -> Aim:
     """Told from the request. Figures and questions in a prompt for code are about the code."""
     strategy = fusion.config.strategy
-    if strategy in ("single", "race") or _acting(request):
+    if strategy in ("single", "race") or acts(request):
         return Aim()
     counts = strategy in ("vote", "cascade", "adaptive") or request.format is not None
     kind = fusion.config.kind if request.format is None else None  # a document that was asked for is a document, whatever the fusion is for
@@ -113,10 +113,6 @@ def aim(request: Request, fusion: Fusion) -> Aim:
         return Aim(key=key)
     code = _code(request, fusion)
     return Aim(code=code) if code and (code.certain or key is None) else Aim(key=key)
-
-
-def _acting(request: Request) -> bool:
-    return bool(request.tools) or any(message.role == "tool" for message in request.messages)
 
 
 def _code(request: Request, fusion: Fusion) -> Coding | None:
@@ -132,7 +128,7 @@ def choose(request: Request, fusion: Fusion, aimed: Aim, company: Company) -> Ch
     strategy, key = fusion.config.strategy, aimed.key
     if strategy in ("single", "race"):
         return Choice(strategy=strategy)
-    if _acting(request):
+    if acts(request):
         return Choice(strategy="single", because="actor", reason="tools need one actor")
     if strategy == "adaptive":
         return _adapted(request, aimed, company)

@@ -29,7 +29,7 @@ async def select(plan: Plan, members: Gathering) -> AsyncGenerator[Outcome, None
         agreed: Decision = "agreed" if len(answers) > 1 else "relayed"
         decided = Decided(voice=drafts.most_skilled(), decision=plan.because or agreed, degraded=drafts.degraded)
     elif plan.judge is None:
-        decided = Decided(voice=drafts.most_skilled(), decision=plan.because or "selected", degraded=(*drafts.degraded, "judge_failed"))
+        decided = Decided(voice=drafts.most_skilled(), decision=plan.because or "relayed", degraded=(*drafts.degraded, "judge_failed"))
     else:
         decided = await _judged(plan, plan.judge, members, drafts)
     yield decided
@@ -39,5 +39,6 @@ async def select(plan: Plan, members: Gathering) -> AsyncGenerator[Outcome, None
 
 async def _judged(plan: Plan, judge: Member, members: Gathering, drafts: Drafts) -> Decided:
     counted = await preferred(plan, judge, members, {voice: answer.text for voice, answer in drafts.answers.items()})
-    voice = plan.most_skilled(counted) if counted else drafts.most_skilled()
-    return Decided(voice=voice, decision=plan.because or "selected", degraded=drafts.degraded if counted else (*drafts.degraded, "judge_failed"))
+    if not counted:
+        return Decided(voice=drafts.most_skilled(), decision=plan.because or "relayed", degraded=(*drafts.degraded, "judge_failed"))
+    return Decided(voice=plan.most_skilled(counted), decision=plan.because or "selected", degraded=drafts.degraded)

@@ -11,10 +11,10 @@ from typing import assert_never
 
 from fusiond.keys import boolean, choice, document, label, number, text
 from fusiond.keys.reading import read
-from fusiond.keys.request import is_chore, wanted, wants_code
+from fusiond.keys.request import acts, is_chore, wanted, wants_code
 from fusiond.keys.wants import Form, Wanted
 
-__all__ = ["Form", "Wanted", "is_chore", "joined", "key", "may_join", "wanted", "wants_code"]
+__all__ = ["Form", "Wanted", "acts", "is_chore", "joined", "key", "may_join", "wanted", "wants_code"]
 
 
 def key(wanted: Wanted, answer: str) -> str | None:

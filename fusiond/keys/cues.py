@@ -117,6 +117,19 @@ SHOWN = alternation(
 )
 """Code stands in the request: to be gone on with, unless its words ask for something else."""
 
+TOOLED = re.compile(
+    r"<(?:execute_command|attempt_completion|use_mcp_tool|ask_followup_question|read_file|write_to_file)>|\btool use is formatted\b", re.IGNORECASE
+)
+"""Tools are called in the words of the answer: one actor is wanted."""
+
+LONG = 2000
+"""Characters of instructions that describe an assistant, rather than an answer."""
+
+_SOMETIMES = re.compile(
+    r"[^.!?\n]{0,200}\b(?:if|when|whenever|unless|in case)\b[^.!?\n]{0,60}"
+    r"\b(?:asks?|asked|user|given|questions?|options|requested|wants?)\b[^.!?\n]*[.!?]?",
+    re.IGNORECASE,
+)
 _FENCED = re.compile(r"^```.*?(?:^```|\Z)", re.MULTILINE | re.DOTALL)
 _CODE_LINES = re.compile(
     r"^(?:@|async def |def |class |import |from \w[\w.]* import |assert |>>> ).*(?:\n(?:[ \t]+.*|[ \t]*(?=\n[ \t])))*", re.MULTILINE
@@ -159,9 +172,10 @@ _TALK = r"(?:conversation|chat|thread|session|discussion|dialogue?)"
 CHORE = alternation(
     rf"""\b(?:title|tag|query|summary|suggestion)\ generator\b | <chat_history>
       | \b{_TALK}\s(?:title|name)\b | \b(?:title|name)\ (?:this|the|our)\ {_TALK}\b
-      | \b(?:generate|create|provide|write|suggest|give|make|compose|produce|return|name|come\ up\ with)\b[^.\n]{{0,80}}
-        \b(?:titles?|headline|name|tags|follow-?up\ questions|search\ quer(?:y|ies)|summary)\b[^.\n]{{0,60}}
-        \b(?:{_TALK}|message|history|user)\b
+      | \b(?:generate|create|provide|write|suggest|give|make|compose|produce|return|name|come\ up\ with|reply\ with|respond\ with)
+        \b[^.\n]{{0,80}}\b(?:titles?|headline|name|tags|follow-?up\ questions|search\ quer(?:y|ies)|summary)\b[^.\n]{{0,60}}
+        \b(?:{_TALK}|message|history|user|following\ request)\b
+      | \btitles?\ for\ (?:the\ |this\ |an?\ |chatbot\ )?(?:{_TALK}s?|request)\b | \bfitting\ emoji\b
       | \#{{3}}\ Task:\s{{0,3}}(?:generate|suggest|create|analy[sz]e\ the\ chat|determine|you\ are\ an\ autocompletion)
       | (?:^|[>\n])[\s\#]{{0,4}}(?:generate|create|write|suggest|provide)\ (?:an?|the|\d)\ [^.\n]{{0,40}}\b(?:title|tags|search\ queries)\b
       | \b(?:write|suggest|generate|propose|provide)\b[^.\n]{{0,60}}\bfollow[- ]?ups?\b | \b(?:generate|suggest)\b[^.\n]{{0,40}}\btags\b
@@ -198,6 +212,11 @@ def shortened(text: str) -> str:
     """A prompt's head and tail, where its instructions stand."""
     text = text.strip()
     return text if len(text) <= _HEAD + _TAIL else f"{text[:_HEAD]}\n{text[-_TAIL:]}"
+
+
+def standing(instructions: str) -> str:
+    """What instructions say of every answer: without what holds only for some questions; nothing of those that describe an assistant at length."""
+    return "" if len(instructions) > LONG else _SOMETIMES.sub("", instructions)
 
 
 def is_code(text: str) -> bool:

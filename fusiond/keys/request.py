@@ -24,12 +24,19 @@ _BOOLEANS = frozenset(("yes no y n true false ja nein oui non sí si sì sim nã
 def wanted(request: Request, kind: KeyKind | None = None) -> Wanted | None:
     """What the request wants to be told, or None where it is keyless. `kind` overrules the guess; tools leave no key."""
     question = _question(request)
-    if request.tools or not question.strip():
+    if not question.strip() or acts(request):
         return None
     asked = _Asked(question, _instructions(request))
     if kind is None:
         kind = "json" if request.format is not None else None if is_chore(request) else asked.kind()
     return None if kind is None else asked.wanted(kind)
+
+
+def acts(request: Request) -> bool:
+    """Whether tools may be called, be it in the words of the answer, as some clients have it."""
+    return (
+        bool(request.tools) or any(message.role == "tool" for message in request.messages) or cues.TOOLED.search(_instructions(request)) is not None
+    )
 
 
 def is_chore(request: Request) -> bool:
@@ -60,7 +67,7 @@ class _Asked:
     def __init__(self, question: str, instructions: str) -> None:
         self.question = cues.own(cues.shortened(question))
         self.instructions = instructions
-        self.all = f"{self.instructions}\n{self.question}"
+        self.all = f"{cues.standing(self.instructions)}\n{self.question}"
         self.options = lettered(self.question)
         self.place = cues.PLACE.search(self.all) is not None or cues.answer_field(self.all)
 

@@ -60,9 +60,7 @@ class KnownTraffic:
         except FileNotFoundError:
             return
         except Unusable as error:
-            aside = self._path.with_name(f"{FILE}.unusable")
-            log.warning("%s cannot be used: %s; it is %s now, and the means of lengths and prices begin anew", self._path, error, aside.name)
-            self._path.replace(aside)
+            log.warning("%s cannot be used: %s; %s, and the means of lengths and prices begin anew", self._path, error, _put_aside(self._path))
         except OSError as error:
             log.warning("%s cannot be read: %s; the means of lengths and prices begin anew", self._path, error)
 
@@ -79,6 +77,16 @@ class KnownTraffic:
             if self._failing != str(error):
                 log.warning("%s cannot be written: %s; trying again", self._path, error)
             self._failing = str(error)
+
+
+def _put_aside(path: Path) -> str:
+    """What becomes of a file that cannot be used, in words."""
+    aside = path.with_name(f"{FILE}.unusable")
+    try:
+        path.replace(aside)
+    except OSError as error:
+        return f"it is lost with the next change, since {aside.name} cannot be written ({error.strerror})"
+    return f"it is {aside.name} now"
 
 
 def _told(kinds: Mapping[Kind, Traffic]) -> bytes:

@@ -69,7 +69,7 @@ async def test_a_judge_that_fails(fault: str, strategy: str, stream: bool, lab: 
         trace = traced(body, stream=stream)
         assert (status, said(body, stream=stream), ended) == (200, "It is salty. It is 4 km deep.", True)
         assert trace["degraded"] == ["judge_failed"]
-        assert trace["decision"] == {"select": "selected", "synthesize": "relayed", "refine": "draft_kept"}[strategy]
+        assert trace["decision"] == {"select": "relayed", "synthesize": "relayed", "refine": "draft_kept"}[strategy]
         await upstream.idle()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fusiond.chat import Format, Message, Request, TextPart, Tool
-from fusiond.keys import Wanted, may_join, wanted
+from fusiond.keys import Wanted, is_chore, may_join, wanted
 
 ABCD = "A) Mars\nB) Venus\nC) Jupiter\nD) Saturn"
 
@@ -298,3 +298,44 @@ def test_a_question_about_code_is_one(text: str, kind: str | None) -> None:
     """What its words ask for, not what the code says; code that is to be written has no key."""
     found = wanted(asking(text))
     assert (found and found.kind) == kind
+
+
+ASSISTANT = "You are an agent, a highly skilled engineer. Answer yes or no only when asked. Options: A) plan B) act. Answer with the letter.\n" * 40
+
+
+@pytest.mark.parametrize(
+    ("system", "text", "kind"),
+    [
+        ("If the user asks a yes/no question, answer yes or no.", "Tell me the history of Rome in detail.", None),
+        ("When given options A) B) C) D), answer with the letter.", "Tell me the history of Rome in detail.", None),
+        (ASSISTANT, "Please explain how the parser in this project is organised and why.", None),
+        ("When given options, answer with the letter.", ABCD.replace("A)", "Which planet is the largest?\nA)"), "choice"),
+        ("If the user asks a yes/no question, answer yes or no.", "Is 7 prime?", "boolean"),
+        ("Answer with the letter only.", ABCD.replace("A)", "Which planet is the largest?\nA)"), "choice"),
+        ("Tool use is formatted using XML-style tags: <execute_command>...</execute_command>.", "Is the build green? Answer yes or no.", None),
+    ],
+)
+def test_what_instructions_say_of_some_questions(system: str, text: str, kind: str | None) -> None:
+    """Is nothing of the others; and long ones describe an assistant, not an answer."""
+    found = wanted(asking(text, system=system))
+    assert (found and found.kind) == kind
+
+
+@pytest.mark.parametrize(
+    ("system", "text"),
+    [
+        (
+            None,
+            "Given the following... please reply with a title for the chat that is 3-4 words in length.\n\nUser: is 7 prime?",
+        ),
+        (
+            "You are an expert in crafting pithy titles for chatbot conversations.",
+            "Please write a brief title for the following request:\n\nIs 7 prime?",
+        ),
+        (None, "Reflect the speaker's likely facial expression through a fitting emoji.\n\nMessage: ```I am 7 years old```"),
+    ],
+)
+def test_further_chores(system: str | None, text: str) -> None:
+    """As clients word them."""
+    assert is_chore(asking(text, system=system))
+    assert wanted(asking(text, system=system)) is None

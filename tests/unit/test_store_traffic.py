@@ -125,3 +125,12 @@ async def test_a_disk_that_refuses(tmp_path: Path, caplog: pytest.LogCaptureFixt
     (tmp_path / f"{FILE}.new").rmdir()
     await known.save()
     assert (await opened(tmp_path)).kinds == known.kinds
+
+
+async def test_a_file_that_cannot_be_put_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Stops nobody either."""
+    (tmp_path / FILE).write_text("{")
+    (tmp_path / f"{FILE}.unusable" / "in the way").mkdir(parents=True)
+    known = await opened(tmp_path)
+    assert known.kinds == {}
+    assert "it is lost with the next change" in caplog.text
