@@ -109,6 +109,13 @@ _FRAMED = re.compile(
     r"(?:^|\n)\s{0,3}(?:Question|Q)\s?:\s{0,3}([^\n]{5,200}\?)\s{0,4}(?:\n\s{0,3}(?:Short )?(?:Answer|A)\s?:?\s{0,3})?$", re.IGNORECASE
 )
 
+_FRAMED_YES_NO = re.compile(
+    r"(?:^|\n)\s{0,3}(?:Question|Q)\s?:\s{0,3}((?:is|are|was|were|do|does|did|can|could|will|would|has|have|had|should)\s[^\n?]{3,200}\??)"
+    r"\s{0,4}\n\s{0,3}(?:Answer|A)\s?:?\s{0,3}$",
+    re.IGNORECASE,
+)
+"""Below a passage of any length, with a place for the answer."""
+
 
 def is_number(question: str) -> bool:
     """Whether the question asks for one number: by its cue, or for a quantity where figures are given."""
@@ -120,7 +127,8 @@ def is_number(question: str) -> bool:
 def is_yes_no(question: str) -> bool:
     """Whether a short question that opens with a verb can be answered by yes or no."""
     question = question.strip()
-    asked = _YES_NO.search(question[-300:]) if len(question) <= 600 and question.partition("?")[2].count("?") == 0 else None
+    short = len(question) <= 600 and question.partition("?")[2].count("?") == 0
+    asked = _FRAMED_YES_NO.search(question[-300:]) or (_YES_NO.search(question[-300:]) if short else None)
     return asked is not None and not re.search(r"\bor\b|\boder\b|\bou\b|还是", asked[0]) and not _OPEN.search(asked[0])
 
 

@@ -311,6 +311,8 @@ ASSISTANT = "You are an agent, a highly skilled engineer. Answer yes or no only 
         (ASSISTANT, "Please explain how the parser in this project is organised and why.", None),
         ("When given options, answer with the letter.", ABCD.replace("A)", "Which planet is the largest?\nA)"), "choice"),
         ("If the user asks a yes/no question, answer yes or no.", "Is 7 prime?", "boolean"),
+        ("", "Passage: Rome is in Italy, they say. " * 40 + "\nQuestion: is rome in italy\nAnswer:", "boolean"),
+        ("", "Passage: Rome is in Italy, they say.\nQuestion: is rome in italy or in greece\nAnswer:", None),
         ("Answer with the letter only.", ABCD.replace("A)", "Which planet is the largest?\nA)"), "choice"),
         ("Tool use is formatted using XML-style tags: <execute_command>...</execute_command>.", "Is the build green? Answer yes or no.", None),
     ],
