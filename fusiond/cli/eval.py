@@ -50,6 +50,10 @@ class Wish:
 def run(client: Client, wish: Wish) -> None:
     """Ask what is not answered yet, and tell what all the answers say. Raises Trouble."""
     out = wish.out or wish.questions.with_suffix(".answers.jsonl")
+    if out.resolve() == wish.questions.resolve():
+        raise Trouble(f"{out}: is the set itself: name another file for the answers with --out")
+    if wish.picture and not wish.picture.parent.is_dir():
+        raise Trouble(f"{wish.picture}: there is no such folder for the picture")
     try:
         questions = read_set(wish.questions, max_tokens=wish.max_tokens)[: wish.limit]
         status = client.get("/fusiond/status")

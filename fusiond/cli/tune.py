@@ -7,9 +7,11 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 import tomli_w
@@ -157,16 +159,32 @@ def _skills(skills: Mapping[str, float]) -> str:
 def _document(path: Path, name: str, findings: Sequence[Finding]) -> str:
     """What the file would say: what it says of other fusions and kinds already, and what was found. Empty: nothing is to be written."""
     told = _written(path)
-    before = tomli_w.dumps(told)
-    kinds = told.setdefault("fusions", {}).setdefault(name, {}).setdefault("kinds", {})
+    before = deepcopy(told)
+    kinds = _within(path, _within(path, _within(path, told, "fusions"), name), "kinds")
     for finding in findings:
+        if finding.now.questions < FEWEST:
+            continue  # they say nothing against what more of them have said
         kinds.pop(finding.kind, None)
         if table := _table(finding):
             kinds[finding.kind] = table
-    if not kinds:
-        del told["fusions"][name]
-    after = tomli_w.dumps({key: value for key, value in told.items() if value})
-    return "" if after == before else HEAD + after
+    told = _without_empty(told, ("fusions", name, "kinds"))
+    return "" if told == _without_empty(before, ("fusions", name, "kinds")) else HEAD + tomli_w.dumps(told)
+
+
+def _within(path: Path, table: dict[str, Any], key: str) -> dict[str, Any]:
+    """The table of that name, which is made where there is none."""
+    inner = table.setdefault(key, {})
+    if not isinstance(inner, dict):
+        raise Trouble(f"{path}: {key} is no table: take it away, or name another file with --out")
+    return inner
+
+
+def _without_empty(table: dict[str, Any], way: Sequence[str]) -> dict[str, Any]:
+    """The same without the tables on this way that say nothing."""
+    if not way or way[0] not in table:
+        return table
+    inner = _without_empty(table[way[0]], way[1:])
+    return {key: inner if key == way[0] else value for key, value in table.items() if key != way[0] or inner}
 
 
 def _table(finding: Finding) -> dict[str, Any]:
@@ -202,7 +220,10 @@ def _agreed(path: Path, wish: Wish) -> bool:
 
 
 def _write(path: Path, text: str) -> None:
-    """At once and whole, or not at all."""
+    """At once and whole, or not at all. What somebody has noted in it himself is kept beside it."""
+    path = path.resolve()
+    if path.exists() and any(line.startswith("#") for line in path.read_text(encoding="utf-8").removeprefix(HEAD).splitlines()):
+        copyfile(path, path.with_name(f"{path.name}.bak"))
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

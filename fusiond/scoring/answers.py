@@ -18,6 +18,9 @@ from fusiond.scoring.questions import BadSet, Question
 
 Line = Mapping[str, Any]
 
+BEGINS = b'{"ask": '
+"""Every line of ours."""
+
 HEARD = ("answered", "abstained", "failed", "timed_out")
 """What became of a member that had its chance to answer; others were not needed, or not asked."""
 
@@ -52,8 +55,10 @@ def kept(path: Path) -> Iterator[Answers]:
             raise BadSet(f"{path}: another run writes it: wait for its end, or name another file with --out") from None
         file.seek(0)
         whole = file.read()
-        lines = list(read_answers(path, whole))
-        file.truncate(whole.rfind(b"\n") + 1)
+        lines, ends = list(read_answers(path, whole)), whole.rfind(b"\n") + 1
+        if not lines and not BEGINS.startswith(whole[ends : ends + len(BEGINS)]):
+            raise BadSet(f"{path}: is nothing that fusiond eval has stored: name another file with --out")
+        file.truncate(ends)
         yield Answers(file, {line["ask"]: line for line in lines})
 
 

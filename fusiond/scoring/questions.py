@@ -82,7 +82,7 @@ def read_set(path: Path, *, max_tokens: int | None = None) -> list[Question]:
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
     try:
-        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
+        for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), start=1):
             if line.strip():
                 yield f"{path}:{number}", line
     except UnicodeDecodeError:

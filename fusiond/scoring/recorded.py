@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from fusiond.chat import Message, Request, TextPart
+from fusiond.config.tree import KeyKind
 from fusiond.keys import wanted
 from fusiond.scoring.answers import HEARD
 from fusiond.scoring.questions import BadSet
@@ -41,7 +43,7 @@ def read_recorded(paths: Iterable[Path], named: Namer) -> list[Recorded]:
                     _add_row(found, document, named)
                 else:
                     _add_answer(found, document, named)
-            except (KeyError, TypeError, AttributeError) as wrong:
+            except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as wrong:
                 told = f"{wrong} is missing" if isinstance(wrong, KeyError) else str(wrong)
                 raise BadSet(f"{place}: is no recorded answer of fusiond eval, nor a question with everybody's answers ({told})") from None
     return [Recorded(id=name, kind=q.kind, options=q.options, truth=q.truth, said=q.said) for name, q in found.items()]
@@ -51,7 +53,7 @@ def _documents(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
         whole = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         lines = whole.decode().split("\n")
-    except (gzip.BadGzipFile, EOFError, UnicodeDecodeError) as error:
+    except (gzip.BadGzipFile, zlib.error, EOFError, UnicodeDecodeError) as error:
         raise BadSet(f"{path}: cannot be read: {error}") from None
     for number, line in enumerate(lines, start=1):
         if line.strip():
@@ -65,11 +67,17 @@ def _add_answer(found: dict[str, _Question], line: Mapping[str, Any], named: Nam
     """One answer of `fusiond eval`: its members' parts, the first that is heard of each."""
     if line["kind"] is None or line["gold"] is None:
         return
+    if line["kind"] not in get_args(KeyKind):
+        raise ValueError(f"there is no kind {line['kind']!r}")
+    if not isinstance(line["gold"], str) or not isinstance(line["options"], int):
+        raise TypeError("gold must be a key, and options a number")
     question = found.setdefault(line["id"], _Question(line["kind"], line["options"], line["gold"]))
     for part in line["members"]:
         member = named(part["member"])
         if member and part["sample"] == 1 and part["status"] in HEARD:
             key = question.truth if part["right"] else part["key"]  # right by the subset rule is the same key
+            if not isinstance(key, str | None):
+                raise TypeError("a key must be a text, or null")
             question.said.setdefault(member, Said(key=key, **_tokens(part)))
 
 

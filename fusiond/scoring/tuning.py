@@ -78,7 +78,10 @@ def tuned(kind: str, panel: Sequence[Voice], records: Sequence[Recorded], thrift
     for other in _others(teach, panel, before):
         if _gains(_apart(panel, records, other), _apart(panel, records, teach), thrift):
             teach = other
-    return Finding(kind=kind, before=before, after=teach(records), now=result(now), then=result(_apart(panel, records, teach)))
+    is_now, then = result(now), result(_apart(panel, records, teach))
+    if then.right - thrift * then.cost < is_now.right - thrift * is_now.cost:  # likelier truths that make no better answers
+        return Finding(kind=kind, before=before, after=before, now=is_now, then=is_now)
+    return Finding(kind=kind, before=before, after=teach(records), now=is_now, then=then)
 
 
 def fitted(panel: Sequence[Voice], setting: Setting) -> list[Voice]:

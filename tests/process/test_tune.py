@@ -90,3 +90,19 @@ async def test_what_cannot_be_tuned(tmp_path: Path) -> None:
         ):
             code, _, err = await tuned(*arguments, url=daemon.url)
             assert (code, words in err, err.count("\n")) == (1, True, 1), err
+
+
+@pytest.mark.timeout(90)
+async def test_what_a_file_says_besides_stays(tmp_path: Path) -> None:
+    """Keys of the fusion itself, what was tuned from more questions, and notes, which are kept beside it."""
+    few, own = recorded(tmp_path, 10), tmp_path / "tuned.toml"
+    own.write_text("# mine\n[fusions.default]\naccept = 0.9\n[fusions.default.kinds.choice]\nskills = { big = 0.4 }\n", encoding="utf-8")
+    members = lab("http://127.0.0.1:1", "big") + '[members.small]\nprovider = "lab"\nmodel = "x/small:3b"\n'
+    async with serving(*configured(tmp_path, members + FUSION)) as daemon:
+        await tuned(few, "--yes", url=daemon.url)
+        assert tomllib.loads(own.read_text(encoding="utf-8"))["fusions"]["default"]["kinds"]["choice"]["skills"] == {"big": 0.4}
+        await tuned(recorded(tmp_path), "--yes", url=daemon.url)
+    said = tomllib.loads(own.read_text(encoding="utf-8"))["fusions"]["default"]
+    assert said["accept"] == 0.9
+    assert said["kinds"]["choice"]["skills"]["small"] > 0.7
+    assert (tmp_path / "tuned.toml.bak").read_text(encoding="utf-8").startswith("# mine")

@@ -13,6 +13,7 @@ from fusiond.scoring.answers import answer_line, kept
 from fusiond.scoring.figures import calibration, paired, percentile, wilson
 from fusiond.scoring.picture import picture
 from fusiond.scoring.questions import BadSet, Question, read_set
+from fusiond.scoring.recorded import read_recorded
 from fusiond.scoring.summary import marked, summary
 
 TOP = Path(__file__).parent.parent.parent
@@ -201,3 +202,31 @@ def test_the_picture_is_whole_and_names_everybody(cost: float) -> None:
     assert {"fusion 100.0%", "<a> 100.0%", "b 0.0%"} < set(words)
     assert any(word.startswith("USD per 1000" if cost else "median seconds") for word in words)
     assert [float(circle.attrib["cy"]) < 120 for circle in root.iter("{http://www.w3.org/2000/svg}circle")] == [True, True, False]
+
+
+@pytest.mark.parametrize("foreign", ["my precious text", '{"id": "1", "question": "2 + 2?", "gold": 4}', "a\n"])
+def test_a_file_of_somebody_elses_is_left_alone(tmp_path: Path, foreign: str) -> None:
+    """With a line end or without."""
+    path = tmp_path / "mine.txt"
+    path.write_text(foreign, encoding="utf-8")
+    with pytest.raises(BadSet, match="name another file with --out"), kept(path):
+        pass
+    assert path.read_text(encoding="utf-8") == foreign
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"kind": "zzz"},
+        {"kind": 5},
+        {"gold": {}},
+        {"options": "x"},
+        {"members": [{"member": "a", "sample": 1, "status": "answered", "right": False, "key": []}]},
+    ],
+)
+def test_what_is_no_recorded_answer(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    """Is told with its place, whatever is wrong with it."""
+    path = tmp_path / "answers.jsonl"
+    path.write_text(json.dumps({"id": "1", "kind": "number", "gold": "4", "options": 0, "members": [], **wrong}) + "\n", encoding="utf-8")
+    with pytest.raises(BadSet, match=r"answers.jsonl:1: is no recorded answer"):
+        read_recorded([path], lambda name: name)
