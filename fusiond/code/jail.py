@@ -19,7 +19,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from fusiond.code.driver import IN_JAIL
+from fusiond.code.driver import IN_JAIL, MOST_FILES
 from fusiond.code.filter import install, number
 
 NOBODY = 65534
@@ -38,6 +38,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 def main() -> None:
     """Put the job into a jail, and end with it. Where there can be no jail, say why instead of an answer."""
+    os.closerange(3, MOST_FILES)  # whoever starts us may have been started with files open, and not know of it
     try:
         privileged = os.geteuid() == 0
         _apart(privileged=privileged)

@@ -29,6 +29,9 @@ SECONDS = 6.0
 OUTPUT = 256 * 1024
 """Bytes of results that are read; a process that says more is ended."""
 
+TOLD, OUTPUT_EACH = 200, 4000
+"""Characters of an error, and of what came of one call."""
+
 PLACES = max(2, (os.cpu_count() or 2) // 2)
 """Candidates of all requests that are looked at at once."""
 
@@ -81,10 +84,10 @@ class Workshop:
             found = [] if self.barred else await self._worked(_job(coding, program, calls), until, jailed=True)
             barred = self.barred or str(found[0].get("barred", "") if found else "its process ended without a word")
             if not barred:
-                return _trial(found, ran=True)
+                return _trial(found, calls, ran=True)
             if found:  # said by the jail itself, for a candidate is not begun before the first word
                 self.barred = barred
-        return _trial(await self._worked(_job(coding, program, ()), until, jailed=False), barred=barred)
+        return _trial(await self._worked(_job(coding, program, ()), until, jailed=False), (), barred=barred)
 
     async def _worked(self, job: Mapping[str, Any], until: float, *, jailed: bool) -> Lines:
         """The lines that came of a job before its time was up."""
@@ -164,19 +167,25 @@ def _lines(output: bytes) -> Lines:
     return found
 
 
-def _trial(found: Lines, *, ran: bool = False, barred: str = "") -> Trial:
-    """A program of which nothing is said was more than its limits allow; unless nobody looked."""
+def _trial(found: Lines, calls: Sequence[Example], *, ran: bool = False, barred: str = "") -> Trial:
+    """A program of which nothing is said was more than its limits allow; unless nobody looked.
+
+    What is said may be the candidate's own words: it is taken once for each call, in their order, so that nobody passes more than there is.
+    """
     if found is LATE:
         return UNTRIED
     first = found[0] if found and "parses" in found[0] else {"parses": False, "error": "cannot be read within the limits"}
     begun = next((str(line["begun"]) for line in found if "begun" in line), "")
-    results = [line for line in found if "said" in line]
+    results: list[Mapping[str, Any]] = []
+    for line in found:
+        if "said" in line and line.get("number") == len(results) < len(calls):
+            results.append(line)
     return Trial(
         parses=first["parses"] is True,
-        error=begun or str(first.get("error", "")),
-        digest=str(first.get("digest", "")),
-        said=tuple(str(result["said"]) for result in results),
-        passed=sum(result.get("passes") is True for result in results),
+        error=(begun or str(first.get("error", "")))[:TOLD],
+        digest=str(first.get("digest", ""))[:TOLD],
+        said=tuple(str(result["said"])[:OUTPUT_EACH] for result in results),
+        passed=sum(result.get("passes") is True and call.wanted is not None for result, call in zip(results, calls, strict=False)),
         ran=ran,
         barred=barred,
     )

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import os
 import resource
 import socket
+import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -446,3 +449,53 @@ def children() -> set[str]:
         if (ours or b"in-jail" in command.split(b"\0")) and state != "Z":
             found.add(process.name)
     return found
+
+
+async def test_results_are_counted_once() -> None:
+    """A candidate that writes results itself, or divides itself, says no more than what came of each call; of nobody is more known than was asked."""
+    workshop, program = Workshop(), "import os\n{attack}\ndef f(x):\n    return x + 2\n"
+    calls = [Example(call="f(2)", wanted="4"), Example(call="f(5)", wanted="7"), Example(call="f(6)")]
+    attacks = [
+        'for n in range(99):\n    os.write(3, b\'{"number": 0, "said": "4", "passes": true}\\n\')',
+        "os.fork()",
+        "os.write(3, b'{\"begun\": \"' + b'x' * 9999 + b'\"}\\n')",
+    ]
+    for attack in attacks:
+        code = Program(language=PYTHON, code=program.format(attack=attack))
+        trial = await workshop.look(RUN, code, calls, asyncio.get_running_loop().time() + 20)
+        if workshop.barred:
+            pytest.skip(f"no jail on this machine: {workshop.barred}")
+        assert len(trial.said) <= len(calls), attack
+        assert trial.passed <= 2, attack
+        assert len(trial.error) <= 200, attack
+
+
+def test_no_file_is_inherited(tmp_path: Path) -> None:
+    """Whatever whoever starts it has open: a loop that starts processes in its own way may not close it."""
+    secret = tmp_path / "secret"
+    secret.write_text("TOP SECRET", encoding="utf-8")
+    body = (
+        "found = []\nfor fd in range(3, 200):\n    try:\n        found.append(os.pread(fd, 20, 0))\n    except OSError:\n        pass\nreturn found"
+    )
+    code = "import os\ndef f():\n" + "".join(f"    {line}\n" for line in body.splitlines())
+    job = {"language": PYTHON, "code": code, "given": [], "entry": "f", "calls": [{"call": "f()", "wanted": None, "before": []}]}
+    with secret.open("rb") as file:
+        done = subprocess.run(
+            [sys.executable, "-P", "-B", "-S", "-m", "fusiond.code.jail", str(os.getpid())],
+            input=json.dumps(job).encode(),
+            env={"PYTHONPATH": str(Path(__file__).parent.parent.parent)},
+            pass_fds=(file.fileno(),),
+            capture_output=True,
+            check=False,
+            timeout=30,
+        )
+    if b'"barred"' in done.stdout:
+        pytest.skip("no jail on this machine")
+    assert b'"number": 0' in done.stdout
+    assert b"SECRET" not in done.stdout
+
+
+async def test_installed_packages_are_not_there() -> None:
+    """Only what Python brings itself is."""
+    places = [str(Path(sysconfig.get_path(name), "site-packages")) for name in ("stdlib", "platstdlib")]
+    assert await came_of(f"return [os.listdir(place) for place in {places!r} if os.path.isdir(place)]") in ("[[], []]", "[[]]", "[]")
