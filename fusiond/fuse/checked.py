@@ -103,7 +103,7 @@ def _balanced(text: str) -> bool:
         return False
     german = text.count("„")
     opened, closed = (german, text.count("“") + text.count("”")) if german else (text.count("“"), text.count("”"))
-    return opened <= closed and text.count("«") <= text.count("»") and text.count("「") <= text.count("」")
+    return opened <= closed and text.count("«") <= text.count("»") and all(text.count(a) <= text.count(b) for a, b in ("「」", "『』"))
 
 
 async def checked(stream: AsyncIterator[Outcome], known: Sources, *, whole: bool) -> AsyncGenerator[Outcome, None]:
