@@ -13,8 +13,8 @@ from textwrap import dedent
 
 from fusiond.keys.document import key
 
-FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})[^\n]*\n")
-"""The first line of a block of code."""
+FENCE = re.compile(r"[ \t]*(?:(?:[>*+-]|\d{1,3}[.)])[ \t]+){0,8}(`{3,}|~{3,})[^\n]*\n")
+"""The first line of a block of code, be it in a list or a quotation."""
 
 _INLINE = re.compile(r"(?P<ticks>`{1,2})(?P<code>[^`\n]+)(?P=ticks)")
 _TAIL = r"(?:[^\s<>()\[\]\"'`“”«»]|\([^\s()]*\))+"
@@ -24,7 +24,8 @@ _LINK = re.compile(
     rf"|(?<![\w./-])(?:[\w-]{{1,63}}\.){{1,5}}[a-z]{{2,24}}/{_TAIL}|(?<=\]\()[^\s()<>]+",
     re.IGNORECASE,
 )
-_OBJECT = re.compile(r"\{\s*[\"}]")
+_OBJECT = re.compile(r"\{\s*[\"}]|\[\s*(?:[\"{]|(?:true|false|null)\s*[,\]])")
+_BEGUN = re.compile(rf"{_OBJECT.pattern}|[{{\[]\s*\Z")
 _QUOTE = re.compile(r"(?<!\w)\"(?=\S)([^\"\n]+)(?<=\S)\"(?!\w)|“([^“”\n]+)”|„([^„“”\n]+)[“”]|«([^«»\n]+)»|「([^「」\n]+)」|『([^『』\n]+)』")
 _NUMBER = re.compile(r"(?<![^\W_])(?:(?<![\w)\]])[-\u2212])?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)*(?:[eE][+-]?\d+)?|[¼½¾⅓⅔⅛⅜⅝⅞]")
 _GLUED = re.compile(r"(?<![^\W_])[^\W\d_]{1,20}(\d+(?:[.,]\d+)*)(?![^\W_])")
@@ -42,6 +43,8 @@ _MARKER = re.compile(
 _WHOLE = re.compile(r"(-?\d+)\.0+")
 _DRESS = re.compile(r"\*\*|__|^[ \t]*>[ \t]?", re.MULTILINE)
 _STRAIGHT = str.maketrans("“”„«»\u2018\u2019\u2212\u00a0\u202f", '"""""\'\'-  ')
+_QUOTED = re.compile(r"^[ \t]*(?:>[ \t]?)+", re.MULTILINE)
+_MARKUP = re.compile(r"<(code|pre)\b[^>]*>(.*?)(?:</\1>|\Z)", re.IGNORECASE | re.DOTALL)
 _DECODER = json.JSONDecoder()
 
 
@@ -75,6 +78,9 @@ def sources(texts: Iterable[str]) -> Sources:
 def check_prose(text: str, known: Sources, *, fresh: bool) -> None:
     """Raises Invented where a piece of the answer has something exact that nobody said. `fresh`: it begins a line."""
     rest = _MARKER.sub(" ", text, count=1) if fresh and _MARKER.match(text) else text
+    for match in _MARKUP.finditer(rest):
+        _demand(_stands(match[2], known), f"the code {match[0]}")
+    rest = _MARKUP.sub(" ", rest)
     for match in _INLINE.finditer(rest):
         _demand(_stands(match["code"], known), f"the code `{match['code']}`")
     rest = _INLINE.sub(" ` ", rest)
@@ -107,7 +113,7 @@ def _demand(told: bool, what: str) -> None:
 
 def _lines(code: str) -> str:
     """Code without what cannot be seen, and without what its place in the text has moved it to the right."""
-    return dedent("\n".join(line.rstrip() for line in code.split("\n"))).strip("\n")
+    return dedent("\n".join(line.rstrip() for line in _QUOTED.sub("", code).split("\n"))).strip("\n")
 
 
 def _blocks(text: str) -> Iterator[str]:
@@ -128,8 +134,18 @@ def _blocks(text: str) -> Iterator[str]:
 
 def closes(line: str, mark: str) -> bool:
     """Whether a line ends the block that *mark* began."""
-    line = line.strip()
+    line = _QUOTED.sub("", line).strip()
     return line.startswith(mark) and not line.strip(mark[0])
+
+
+def unended(text: str) -> bool:
+    """Whether a JSON document or code in HTML begins there and does not end."""
+    if start := _BEGUN.search(text):
+        rest = text[start.start() :]
+        if rest.count("{") + rest.count("[") > rest.count("}") + rest.count("]"):
+            return True
+    lower = text.lower()
+    return any(lower.count(f"<{tag}") > lower.count(f"</{tag}") for tag in ("code", "pre"))
 
 
 def _links(text: str) -> Iterator[str]:
@@ -137,7 +153,7 @@ def _links(text: str) -> Iterator[str]:
 
 
 def _documents(text: str) -> Iterator[str]:
-    """All JSON objects, in canonical form."""
+    """All JSON objects, and all arrays of more than numbers, in canonical form."""
     place = 0
     while start := _OBJECT.search(text, place):
         try:
