@@ -28,6 +28,7 @@ _OBJECT = re.compile(r"\{\s*[\"}]|\[\s*(?:[\"{]|(?:true|false|null)\s*[,\]])")
 _BEGUN = re.compile(rf"{_OBJECT.pattern}|[{{\[]\s*\Z")
 _QUOTE = re.compile(r"(?<!\w)\"(?=\S)([^\"\n]+)(?<=\S)\"(?!\w)|“([^“”\n]+)”|„([^„“”\n]+)[“”]|«([^«»\n]+)»|「([^「」\n]+)」|『([^『』\n]+)』")
 _NUMBER = re.compile(r"(?<![^\W_])(?:(?<![\w)\]])[-\u2212])?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)*(?:[eE][+-]?\d+)?|[¼½¾⅓⅔⅛⅜⅝⅞]")
+_DATE = re.compile(r"(?<![\w.-])\d{4}-(\d\d)-(\d\d)(?![\w-])")
 _GLUED = re.compile(r"(?<![^\W_])[^\W\d_]{1,20}(\d+(?:[.,]\d+)*)(?![^\W_])")
 _SPACED = re.compile(r"(?<![\w.,])\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?![\w])")
 _MARKER = re.compile(
@@ -196,6 +197,7 @@ def _numbers(text: str) -> Iterator[str]:
     """All numbers of a source, also those that are glued to a word, or have their thousands apart."""
     yield from _written(text)
     yield from _GLUED.findall(text)
+    yield from (part.lstrip("0") for date in _DATE.findall(text) for part in date)  # as a date in words has them
     yield from (match[0] for match in _SPACED.finditer(text))
 
 

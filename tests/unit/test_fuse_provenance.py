@@ -16,7 +16,7 @@ def area(r):
     return 3.14 * r ** 2
 ```
 
-It serves 2 000 000 users by RFC9110 at 7.00 dollars; see https://example.org/a_(b)/.
+It serves 2 000 000 users by RFC9110 at 7.00 dollars since 2024-05-01; see https://example.org/a_(b)/.
 
 As he said, "a fine thing". Use `ls -l`. The reply is {"name": "Ann", "age": 30}."""
 KNOWN = sources([DRAFT])
@@ -45,6 +45,7 @@ FOUNDED = [
     "1. ```\n   ls -l\n   ```\n",
     'Use: {\n  "age": 30,\n  "name": "Ann"\n} now.',
     "Run <code>ls -l</code> now.",
+    "Since May 1, 2024.",
     "“A fine thing”, he said.",
 ]
 INVENTED = [
