@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from fusiond.errors import Unfounded
 from fusiond.events import Failed, Finished, Text, Transcript
 from fusiond.fuse.outcome import Outcome
-from fusiond.fuse.provenance import FENCE, Invented, Sources, check_block, check_prose, closes
+from fusiond.fuse.provenance import FENCE, Invented, Sources, check_block, check_prose, closes, unended
 
 LONGEST = 2000
 """Characters of a sentence at the most: a quotation that was never closed ends there too."""
@@ -17,6 +17,7 @@ _END = re.compile(r"[.!?…][\"')\]*_”»]*(?=\s)|[。\uff01\uff1f]|\n")
 _MAY_END = re.compile(r"[\s。\uff01\uff1f]")
 _DOCUMENT = re.compile(r"\s*[{\[]\s*(?:\n|[\"{\[])")
 _BLANK = re.compile(r"\n[ \t]*\n")
+_NUMBERED = re.compile(r"[ \t>*+-]*\d{1,3}\.")
 _LAST_WORD = re.compile(r"\S+\Z")
 
 
@@ -65,8 +66,15 @@ class Check:
                 return blank.end() if blank else 0
             if self._held.lstrip(" \t").startswith(">"):
                 return self._held.find("\n") + 1
-        ends = (match.end() for match in _END.finditer(self._held))
-        return next((end for end in ends if self._held[end - 1] == "\n" or end > LONGEST or _balanced(self._held[:end])), 0)
+        return next((end for match in _END.finditer(self._held) if self._whole(self._held[: (end := match.end())])), 0)
+
+    def _whole(self, text: str) -> bool:
+        """Whether nothing that began in it goes on; the number of an item is not the end of a sentence."""
+        if len(text) > LONGEST:
+            return True
+        if unended(text) or (self._fresh and _NUMBERED.fullmatch(text)):
+            return False
+        return text.endswith("\n") or _balanced(text)
 
     def _block(self) -> int:
         """Up to the line that ends the block, and that line's own end."""
@@ -103,7 +111,7 @@ def _balanced(text: str) -> bool:
         return False
     german = text.count("„")
     opened, closed = (german, text.count("“") + text.count("”")) if german else (text.count("“"), text.count("”"))
-    return opened <= closed and text.count("«") <= text.count("»") and text.count("「") <= text.count("」")
+    return opened <= closed and text.count("«") <= text.count("»") and all(text.count(a) <= text.count(b) for a, b in ("「」", "『』"))
 
 
 async def checked(stream: AsyncIterator[Outcome], known: Sources, *, whole: bool) -> AsyncGenerator[Outcome, None]:

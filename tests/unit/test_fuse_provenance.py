@@ -16,6 +16,8 @@ def area(r):
     return 3.14 * r ** 2
 ```
 
+It serves 2 000 000 users by RFC9110 at 7.00 dollars since 2024-05-01; see https://example.org/a_(b)/.
+
 As he said, "a fine thing". Use `ls -l`. The reply is {"name": "Ann", "age": 30}."""
 KNOWN = sources([DRAFT])
 
@@ -34,6 +36,17 @@ FOUNDED = [
     "> a fine thing\n",
     "Nothing exact in here, whatever it says!",
     "H2O and B2B are names.",
+    "**Step 1:** It is long.\n**Step 2:** It is old.\n",
+    "1. It is long.\n   1.1 It is old.\n",
+    "| # | what |\n|---|---|\n| 1 | long |\n| 2 | old |\n",
+    "It serves 2,000,000 users by RFC 9110 at 7 dollars.",
+    "See https://example.org/a_(b) .",
+    "> ```\n> ls -l\n> ```\n",
+    "1. ```\n   ls -l\n   ```\n",
+    'Use: {\n  "age": 30,\n  "name": "Ann"\n} now.',
+    "Run <code>ls -l</code> now.",
+    "Since May 1, 2024.",
+    "“A fine thing”, he said.",
 ]
 INVENTED = [
     ("It is 1281 metres long.", "the number 1281"),
@@ -50,6 +63,21 @@ INVENTED = [
     ('{\n"name": "Ann",\n"age": 31}\n', "the document "),
     ("> a bad thing\n", "the quotation "),
     ("1. It is 99 metres long.\n", "the number 99"),
+    ("- ```bash\n  rm -rf\n  ```\n", "a block of code (- ```bash)"),
+    ("1. ```bash\n   rm -rf\n   ```\n", "a block of code (1. ```bash)"),
+    ("> ```bash\n> rm -rf\n> ```\n", "a block of code (> ```bash)"),
+    ('Use: {\n  "admin": true,\n  "user": null\n}\n', "the document "),
+    ('Use ["user", true, null].', "the document "),
+    ("Run <code>rm -rf /</code> now.", "the code <code>"),
+    ("Run <pre>\nimport evil\n</pre> now.", "the code <pre>"),
+    ("By RFC9999.", "the number 9999"),
+    ("Take ½ of it.", "the number ½"),
+    ("See HTTPS://EVIL.example/PAY now.", "the link HTTPS://EVIL.example/PAY"),
+    ("See evil.example.com/pay now.", "the link evil.example.com/pay"),
+    ("Write to pay@evil.example now.", "the link pay@evil.example"),
+    ("See <a href=//evil.example/x>this</a>.", "the link //evil.example/x"),
+    ("See https://example.org/a_(c) now.", "the link https://example.org/a_(c)"),
+    ("彼は『全部嘘だ』と言った。", 'the quotation "全部嘘だ"'),
 ]
 
 
