@@ -93,6 +93,8 @@ def _close_off() -> None:
         else:
             inside.touch()
         _mount(str(path), str(inside), None, _BIND | _REC)
+    for packages in _installed():
+        _mount("jail", f"{ROOT}{packages}", "tmpfs", _NOSUID | _NODEV, b"size=4k,mode=755")
     Path(ROOT, "tmp").mkdir(exist_ok=True)
     read_only = struct.pack("4Q", _ATTR_READ_ONLY_NOSUID_NODEV, 0, 0, 0)
     _done(_LIBC.syscall(number("mount_setattr"), _AT_FDCWD, ROOT.encode(), _AT_RECURSIVE, read_only, len(read_only)), "read-only mounts")
@@ -110,6 +112,12 @@ def _needed() -> list[Path]:
     system = [Path(path) for path in ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/nix/store")]
     found = sorted({path for path in (*own, *shared, *system) if path.exists()})
     return [path for path in found if not any(other in path.parents for other in found)]
+
+
+def _installed() -> list[Path]:
+    """Where packages lie that were installed beside the interpreter's own modules."""
+    own = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")]
+    return [path for path in {*(lib / "site-packages" for lib in own), Path("/usr/lib/python3/dist-packages")} if path.is_dir()]
 
 
 def _without_rights(*, privileged: bool) -> None:
