@@ -29,6 +29,9 @@ SECONDS = 6.0
 OUTPUT = 256 * 1024
 """Bytes of results that are read; a process that says more is ended."""
 
+GONE_SECONDS = 10.0
+"""So long a process that was ended is waited for: a kernel that is busy with its namespaces may keep it for longer, and no request waits for that."""
+
 TOLD, OUTPUT_EACH = 200, 4000
 """Characters of an error, and of what came of one call."""
 
@@ -112,7 +115,9 @@ async def _said(job: Mapping[str, Any], until: float, *, jailed: bool) -> bytes:
         return await _read(process, until)
     finally:
         _end(process)
-        await process.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GONE_SECONDS):
+                await process.wait()
 
 
 async def _started(*, jailed: bool) -> Process:
@@ -131,7 +136,10 @@ async def _read(process: Process, until: float) -> bytes:
         async with asyncio.timeout_at(until):
             return await _all_of(process.stdout)
     _end(process)
-    return await _all_of(process.stdout)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(GONE_SECONDS):
+            return await _all_of(process.stdout)
+    return b""
 
 
 async def _all_of(output: asyncio.StreamReader) -> bytes:

@@ -224,10 +224,11 @@ async def test_who_does_not_end_is_ended(sleeping: str) -> None:
     began = asyncio.get_running_loop().time()
     before = children()
     assert await came_of(sleeping, seconds=2.5) in ("raises Late", "ended")
-    assert asyncio.get_running_loop().time() - began < SECONDS
+    assert asyncio.get_running_loop().time() - began < 2 * SECONDS  # the kernel takes its time to end what has namespaces of its own
     assert children() == before
 
 
+@pytest.mark.timeout(90)
 async def test_a_gigabyte_of_output_is_not_read() -> None:
     """Neither printed, nor written past Python, nor into the way of the results: the daemon reads so much and no more."""
     print_it = "for _ in range(1024):\n    print('x' * 1024 * 1024)\nreturn 'done'"
