@@ -12,7 +12,7 @@ from datetime import datetime
 from fusiond.call import Call
 from fusiond.catalog import Catalog, Fusion, Member, look_up
 from fusiond.chat import Request
-from fusiond.choose import Because, Company, aim, choose
+from fusiond.choose import Because, Choice, Company, aim, choose
 from fusiond.code.request import Coding
 from fusiond.config.tree import FusionConfig, Privacy, Seat, StrategyName
 from fusiond.eligible import Skipped, Terms, sorted_out, terms
@@ -169,11 +169,7 @@ def _planned(request: Request, fusion: Fusion, catalog: Catalog, situation: Situ
         raise _nobody(fusion, unable, situation)
     unheard, key = _unheard(request, [*calls, *escalation]), choice.wanted
     calls, escalation = in_turn(choice, calls, escalation, situation) if named is None else (calls, [])
-    if choice.strategy in ("single", "race"):
-        calls = [replace(call, relayed=True) for call in calls]
-    elif judge or writer or escalation or choice.code or choice.strategy == "refine":
-        share = PANEL_SHARE / config.rounds if choice.strategy in ("synthesize", "refine") else PANEL_SHARE
-        calls = [replace(call, deadline=situation.now + share * config.deadline_seconds) for call in calls]
+    calls = _for_strategy(choice, calls, config, situation, followed=bool(judge or writer or escalation))
     traffic = situation.traffic.get((f"fusion/{fusion.name}", key.kind), Traffic()) if key else Traffic()
     return Plan(
         request=request,
@@ -204,6 +200,16 @@ def _planned(request: Request, fusion: Fusion, catalog: Catalog, situation: Situ
         final=_final(situation),
         ignored=(*limits.ignored, *unheard),
     )
+
+
+def _for_strategy(choice: Choice, calls: list[Call], config: FusionConfig, situation: Situation, *, followed: bool) -> list[Call]:
+    """The panel's calls as the strategy needs them: handed on as they come, or with a part of the time, where somebody is asked after them."""
+    if choice.strategy in ("single", "race"):
+        return [replace(call, relayed=True) for call in calls]
+    if not (followed or choice.code or choice.strategy == "refine"):
+        return calls
+    share = PANEL_SHARE / config.rounds if choice.strategy in ("synthesize", "refine") else PANEL_SHARE
+    return [replace(call, deadline=situation.now + share * config.deadline_seconds) for call in calls]
 
 
 def _askable(request: Request, fusion: Fusion, catalog: Catalog, limits: Terms, deadline: float) -> tuple[list[Call], list[Call], list[Skipped]]:
